@@ -1,0 +1,71 @@
+"""The two seams of the house, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from prsm_lab.types import Delta, Inference, Model, Query, Record, Reply, Report, Request, Run, Target
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What every door asks and every house answers, embedded or remote."""
+
+    async def create(self, request: Request) -> Inference:
+        """Answer one question, or raise one `PRSMError`."""
+        ...
+
+    def stream(self, request: Request) -> AsyncIterator[Delta | Inference]:
+        """Answer in pieces, then exactly one `Inference`. Closing the iterator stops paying."""
+        ...
+
+    async def recall(self, requests: Sequence[Request], scope: str) -> list[Inference | None]:
+        """Return for each question the answer that runs of this scope already paid for, or None."""
+        ...
+
+    async def begin(self, run: Run, requests: Sequence[Request]) -> None:
+        """Write down what a run is going to ask, so that `replay` can lay it out again."""
+        ...
+
+    async def runs(self) -> list[Run]:
+        """List past runs, newest first."""
+        ...
+
+    async def replay(self, run: str) -> tuple[Run, list[Record | None]]:
+        """Return a run by id or name with the state of each of its questions, in order."""
+        ...
+
+    async def get(self, id: str) -> Record:
+        """Return what is known of one inference; `NotFoundError` if nothing is."""
+        ...
+
+    async def usage(self, query: Query) -> Report:
+        """Sum up what was asked, what it cost and how fast it was."""
+        ...
+
+    async def models(self) -> tuple[Model, ...]:
+        """Return the catalogue."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """A window to models.
+
+    `send` yields deltas when `live`, then exactly one `Reply`; it raises nothing but `PRSMError` (and lets
+    cancellation pass). A reply means success was proved: a terminal marker and a finish reason were seen.
+    Closing the iterator closes the connection.
+    """
+
+    name: str
+    origin: str
+    """Where the models really are, e.g. the base URL; part of every fingerprint."""
+
+    def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]: ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,268 @@
+"""Arguments, environment and keyring become one frozen `Settings`; keys become `Secret`s.
+
+Order for every key and URL: argument, then environment, then keyring. Nothing is read before a client is made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib.parse import urlsplit
+
+import msgspec
+
+from prsm_lab.errors import AuthenticationError, InvalidRequestError
+from prsm_lab.types import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Access", "Secret", "Settings", "access", "sealed", "secret", "settings"]
+
+
+class _Variables(msgspec.Struct, frozen=True):
+    keys: tuple[str, ...]
+    url: str | None
+    default_url: str | None
+
+
+VARIABLES: Final[dict[str, _Variables]] = {
+    "openai": _Variables(("OPENAI_API_KEY",), "OPENAI_BASE_URL", "https://api.openai.com/v1"),
+    "anthropic": _Variables(("ANTHROPIC_API_KEY",), "ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
+    "huggingface": _Variables(
+        ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"), "HF_BASE_URL", "https://router.huggingface.co/v1"
+    ),
+}
+"""The SDKs' own variables, and where they point when unset."""
+
+KEYRING_SERVICE: Final = "prsm-lab"
+
+
+class Secret:
+    """A key that shows itself only to `reveal()`: not in repr, str, format, pickles or tracebacks.
+
+    >>> Secret("sk-very-secret")
+    Secret(set)
+    >>> f"{Secret('sk-very-secret')}"
+    'Secret(set)'
+    """
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: str) -> None:
+        self.__value = value
+
+    def reveal(self) -> str:
+        """Return the key, for the one place that sends it."""
+        return self.__value
+
+    def __repr__(self) -> str:
+        return "Secret(set)"
+
+    def __format__(self, spec: str) -> str:
+        return "Secret(set)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled: keys travel by name, never in data")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.__value == other.__value
+
+    def __hash__(self) -> int:
+        return hash(self.__value)
+
+
+class Access(Value):
+    """How to reach one provider."""
+
+    provider: str
+    base_url: str
+    key: Secret | None = None
+    key_source: str | None = None
+    """Where the key came from: `argument`, `environment OPENAI_API_KEY`, `keyring`."""
+    origin: str = ""
+    """Identity of the place in fingerprints; the base URL unless the caller names it (the emulator does)."""
+    key_variable: str | None = None
+    """The environment variable that a missing key would be looked for in."""
+
+
+class Settings(Value):
+    """Everything a client is configured by."""
+
+    api_url: str | None = None
+    """A share server: set, the client is a remote one."""
+    api_key: Secret | None = None
+    ledger: Path | None = None
+    """File of the ledger; None: in memory."""
+    providers: dict[str, Access] = {}
+
+
+_WRAPPING = re.compile(r"""^(?:bearer\s+)?(['"]?)(.*?)\1$""", re.IGNORECASE | re.DOTALL)
+
+
+def sealed(value: str | Secret | None) -> Secret | None:
+    """Wrap a key as it was given, so that no frame on the way to its check holds it in the open.
+
+    IPython's verbose tracebacks print every frame's locals; rebind the argument to the result at once.
+    """
+    return Secret(value) if isinstance(value, str) else value
+
+
+def secret(given: str | Secret, *, name: str) -> Secret:
+    """Clean a pasted key and wrap it; refuse what no HTTP header can carry.
+
+    A key with a newline inside would be printed whole by the HTTP library's own error, so it is refused here,
+    before any request, by a message that holds its length and nothing else.
+
+    Args:
+        given: The key as pasted; blanks, quotes and `Bearer ` around it are removed.
+        name: The parameter or variable it came from, for the message.
+
+    Raises:
+        AuthenticationError: If it is empty, or has blanks, control or non-ASCII characters inside.
+
+    >>> secret(" 'sk-1' ", name="api_key").reveal()
+    'sk-1'
+    """
+    given = Secret(given) if isinstance(given, str) else given
+    cleaned, fault = _cleaned(given)
+    if fault:
+        raise AuthenticationError(
+            f"The key in {name} {fault} ({len(given.reveal())} characters were given). "
+            "Paste it again as one unbroken line; nothing was sent.",
+            details={"parameter": name},
+        )
+    return cleaned
+
+
+def _cleaned(given: Secret) -> tuple[Secret, str | None]:
+    raw = given.reveal().strip()
+    match = _WRAPPING.match(raw)
+    text = (match.group(2) if match else raw).strip()
+    if not text:
+        return given, "is empty"
+    if "\n" in text or "\r" in text:
+        return given, "contains a line break"
+    if any(c.isspace() for c in text):
+        return given, "contains blanks"
+    if not text.isascii() or not text.isprintable():
+        return given, "contains characters that are not plain ASCII"
+    return Secret(text), None
+
+
+def access(
+    provider: str,
+    *,
+    api_key: str | Secret | None = None,
+    base_url: str | None = None,
+    origin: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Access:
+    """Resolve key and base URL of one provider: argument, environment, keyring.
+
+    >>> access("openai", api_key="sk-1", environ={}).key_source
+    'argument'
+    """
+    api_key = sealed(api_key)
+    environ = os.environ if environ is None else environ
+    known = VARIABLES.get(provider)
+    url = base_url or (environ.get(known.url) if known and known.url else None) or (known and known.default_url)
+    if not url:
+        raise InvalidRequestError(
+            f"Provider {provider!r} needs a base_url, e.g. providers={{{provider!r}: {{'base_url': "
+            "'http://localhost:8000/v1'}}.",
+            details={"parameter": "base_url"},
+        )
+    url = _checked_url(url, provider)
+    key, source = _key(provider, api_key, known.keys if known else (f"{provider.upper()}_API_KEY",), environ)
+    return Access(
+        provider=provider,
+        base_url=url,
+        key=key,
+        key_source=source,
+        origin=origin or url,
+        key_variable=known.keys[0] if known else f"{provider.upper()}_API_KEY",
+    )
+
+
+def settings(
+    *,
+    api_key: str | Secret | None = None,
+    base_url: str | None = None,
+    ledger: str | Path | None = None,
+    providers: Mapping[str, Mapping[str, Any]] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Resolve everything a client needs to know, once.
+
+    Args:
+        api_key: Key of a share server.
+        base_url: Address of a share server; makes the client a remote one.
+        ledger: File of the ledger, or `":memory:"`; default `PRSM_LEDGER`, then the platform's data folder.
+        providers: `{name: {"api_key": …, "base_url": …}}`; the three built-in ones are always there.
+        environ: Stands in for `os.environ` in tests.
+    """
+    environ = os.environ if environ is None else environ
+    url = base_url or environ.get("PRSM_API_URL")
+    own_key = sealed(api_key or environ.get("PRSM_API_KEY"))
+    given = dict(providers or {})
+    names = [*VARIABLES, *(name for name in given if name not in VARIABLES)]
+    return Settings(
+        api_url=url.rstrip("/") if url else None,
+        api_key=secret(own_key, name="api_key" if api_key else "PRSM_API_KEY") if own_key else None,
+        ledger=_ledger_path(ledger, environ),
+        providers={name: access(name, environ=environ, **given.get(name, {})) for name in names},
+    )
+
+
+def _ledger_path(given: str | Path | None, environ: Mapping[str, str]) -> Path | None:
+    chosen = given or environ.get("PRSM_LEDGER")
+    if chosen is not None:
+        return None if str(chosen) == ":memory:" else Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("prsm-lab", appauthor=False)) / "ledger.db"
+
+
+def _key(
+    provider: str, argument: Secret | None, variables: tuple[str, ...], environ: Mapping[str, str]
+) -> tuple[Secret | None, str | None]:
+    if argument is not None:
+        return secret(argument, name=f"api_key of provider {provider!r}"), "argument"
+    for variable in variables:
+        if environ.get(variable):
+            return secret(environ[variable], name=variable), f"environment {variable}"
+    stored = _from_keyring(provider) if environ is os.environ else None
+    if stored:
+        return secret(stored, name=f"keyring entry {KEYRING_SERVICE}/{provider}"), "keyring"
+    return None, None
+
+
+def _from_keyring(provider: str) -> str | None:
+    """Ask the system's keyring, if the extra is installed and there is one: headless machines have none."""
+    if find_spec("keyring") is None:
+        return None
+    import keyring
+    import keyring.errors
+
+    try:
+        return keyring.get_password(KEYRING_SERVICE, provider)
+    except keyring.errors.KeyringError:
+        return None
+
+
+def _checked_url(url: str, provider: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidRequestError(
+            f"base_url {url!r} of provider {provider!r} is no http(s) address.", details={"parameter": "base_url"}
+        )
+    if parts.username or parts.password:
+        raise InvalidRequestError(
+            f"base_url of provider {provider!r} carries a user name or password; pass api_key instead.",
+            details={"parameter": "base_url"},
+        )
+    return url.rstrip("/")
