@@ -9,8 +9,9 @@
     ├── NotFoundError              not_found              404     next
     ├── RateLimitError             rate_limit             429     retry
     ├── InternalError              internal               500     stop
-    └── ProviderError              provider_unavailable   503     retry
-        └── TimeoutError           timeout                503     retry
+    ├── ProviderError              provider_unavailable   503     retry
+    │   └── TimeoutError           timeout                503     retry
+    └── CancelledError             cancelled              499     stop
 
 The *verdict* says what `engine.attempts` may do before anything was shown to the user: `retry` the same
 target, try the `next` one, or `stop`. The same class is raised whether the fault came from a provider, from
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AuthenticationError",
     "BudgetExceededError",
+    "CancelledError",
     "InsufficientCreditsError",
     "InternalError",
     "InvalidRequestError",
@@ -123,7 +125,7 @@ class AuthenticationError(PRSMError):
 
     code = "authentication"
     status = 401
-    verdict = "next"
+    verdict: Verdict = "next"
 
 
 class InsufficientCreditsError(PRSMError):
@@ -131,14 +133,14 @@ class InsufficientCreditsError(PRSMError):
 
     code = "insufficient_credits"
     status = 402
-    verdict = "next"
+    verdict: Verdict = "next"
 
 
 class BudgetExceededError(InsufficientCreditsError):
     """Sending this request could exceed the cap that the caller set (`max_cost`); nothing was sent."""
 
     code = "budget_exceeded"
-    verdict = "stop"
+    verdict: Verdict = "stop"
 
 
 class NotFoundError(PRSMError):
@@ -146,7 +148,7 @@ class NotFoundError(PRSMError):
 
     code = "not_found"
     status = 404
-    verdict = "next"
+    verdict: Verdict = "next"
 
 
 class RateLimitError(PRSMError):
@@ -154,7 +156,7 @@ class RateLimitError(PRSMError):
 
     code = "rate_limit"
     status = 429
-    verdict = "retry"
+    verdict: Verdict = "retry"
 
     def __init__(self, message: str, *, retry_after: float | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
@@ -176,7 +178,7 @@ class ProviderError(PRSMError):
 
     code = "provider_unavailable"
     status = 503
-    verdict = "retry"
+    verdict: Verdict = "retry"
 
     def __init__(self, message: str, *, retry_after: float | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
@@ -187,3 +189,10 @@ class TimeoutError(ProviderError, builtins.TimeoutError):
     """A deadline passed: connecting, waiting for the first token, between tokens, or the caller's own total."""
 
     code = "timeout"
+
+
+class CancelledError(PRSMError):
+    """The caller went away; never raised, only written to the ledger, so that a run knows what to ask again."""
+
+    code = "cancelled"
+    status = 499

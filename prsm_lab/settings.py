@@ -75,7 +75,7 @@ class Secret:
         return hash(self.__value)
 
 
-class Access(Value):
+class Access(Value, frozen=True, kw_only=True):
     """How to reach one provider."""
 
     provider: str
@@ -89,7 +89,7 @@ class Access(Value):
     """The environment variable that a missing key would be looked for in."""
 
 
-class Settings(Value):
+class Settings(Value, frozen=True, kw_only=True):
     """Everything a client is configured by."""
 
     api_url: str | None = None

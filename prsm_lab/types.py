@@ -27,7 +27,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 # ---------------------------------------------------------------------------------------- what is asked
 
 
-class Options(Value):
+class Options(Value, frozen=True, kw_only=True):
     """What shapes the answer itself, in neutral names; shared by all requests of one call."""
 
     max_tokens: int | None = None
@@ -54,7 +54,7 @@ class Options(Value):
     `extra["effort"]` is the neutral reasoning effort and is translated."""
 
 
-class Strategy(Value):
+class Strategy(Value, frozen=True, kw_only=True):
     """One fallback step: who, with which model, within how many seconds."""
 
     provider: str | None = None
@@ -62,11 +62,13 @@ class Strategy(Value):
     timeout: float | None = None
 
 
-class Routing(Value):
+class Routing(Value, frozen=True, kw_only=True):
     """Who may answer, and in which order they are tried."""
 
     provider: str | None = None
     """Ask here, whatever the model's name suggests."""
+    primary: str | None = None
+    """The client's preferred provider: asked first where it offers the very model."""
     fallback: tuple[Strategy, ...] = ()
     retry_attempts: int | None = None
     """Retries at one target after its first attempt; None: the client's `max_retries`."""
@@ -83,7 +85,7 @@ class Routing(Value):
     """An option that the model does not take is an error, or is left out and listed in `dropped`."""
 
 
-class CachePolicy(Value):
+class CachePolicy(Value, frozen=True, kw_only=True):
     """May an earlier answer to the same question serve?"""
 
     enabled: bool = True
@@ -93,7 +95,7 @@ class CachePolicy(Value):
     similarity_threshold: float = 0.95
 
 
-class Request(Value):
+class Request(Value, frozen=True, kw_only=True):
     """One question, whole: built once at a door, never changed."""
 
     model: str
@@ -112,7 +114,7 @@ class Request(Value):
 # ------------------------------------------------------------------------------------ who is to answer
 
 
-class Capabilities(Value):
+class Capabilities(Value, frozen=True, kw_only=True):
     """What one model takes and gives; dated data of `catalog`, never guessed from a name's prefix."""
 
     wire: Literal["chat", "responses", "messages", "text"] = "chat"
@@ -140,7 +142,7 @@ class Capabilities(Value):
     """Sent where the provider requires a limit and the caller gave none."""
 
 
-class Target(Value):
+class Target(Value, frozen=True, kw_only=True):
     """One place to knock at: a model at a provider, as the wire names it."""
 
     provider: str
@@ -158,14 +160,14 @@ class Target(Value):
 # -------------------------------------------------------------------------------------- what comes back
 
 
-class ToolCall(Value):
+class ToolCall(Value, frozen=True, kw_only=True):
     id: str
     name: str
     arguments: str
     """JSON text of an object, `{}` where the model gave none."""
 
 
-class Usage(Value):
+class Usage(Value, frozen=True, kw_only=True):
     """Tokens as the provider counted them; None where it did not say."""
 
     prompt_tokens: int | None = None
@@ -191,7 +193,7 @@ class Usage(Value):
         return self.prompt_tokens + self.completion_tokens
 
 
-class Delta(Value):
+class Delta(Value, frozen=True, kw_only=True):
     """One piece of a live answer."""
 
     text: str = ""
@@ -210,7 +212,7 @@ class Delta(Value):
         return self.text
 
 
-class Reply(Value):
+class Reply(Value, frozen=True, kw_only=True):
     """A provider's whole answer, or what there was of it when it broke (then `finish_reason` is None)."""
 
     text: str | None = None
@@ -230,7 +232,7 @@ class Reply(Value):
     """Lone surrogates or invalid bytes in the text were replaced."""
 
 
-class Attempt(Value):
+class Attempt(Value, frozen=True, kw_only=True):
     """One knock at one target."""
 
     provider: str
@@ -245,7 +247,7 @@ class Attempt(Value):
     """The request was sent and its answer lost: the provider may charge for it."""
 
 
-class Cost(Value):
+class Cost(Value, frozen=True, kw_only=True):
     """What was paid, in USD; None where the price or the usage is unknown."""
 
     amount: float | None = None
@@ -257,7 +259,7 @@ class Cost(Value):
     currency: str = "USD"
 
 
-class Inference(Value):
+class Inference(Value, frozen=True, kw_only=True):
     """A finished question with its answer: what `create` returns and the ledger keeps."""
 
     id: str
@@ -339,7 +341,7 @@ def _backtick_runs(text: str) -> list[str]:
     return re.findall(r"`+", text)
 
 
-class Record(Value):
+class Record(Value, frozen=True, kw_only=True):
     """What is known of one inference: the seed's `GET /inference/{id}`."""
 
     id: str
@@ -378,7 +380,7 @@ class Record(Value):
 # --------------------------------------------------------------------------------- runs, usage, catalogue
 
 
-class Run(Value):
+class Run(Value, frozen=True, kw_only=True):
     """A batch or comparison: what was asked, when, how far it came."""
 
     id: str
@@ -395,7 +397,7 @@ class Run(Value):
     cost: float | None = None
 
 
-class Query(Value):
+class Query(Value, frozen=True, kw_only=True):
     """Which inferences a usage report covers."""
 
     since: float | None = None
@@ -407,7 +409,7 @@ class Query(Value):
     group_by: tuple[Literal["model", "provider", "day"], ...] = ()
 
 
-class Report(Value):
+class Report(Value, frozen=True, kw_only=True):
     """Usage over a time span; None where nothing is known."""
 
     total_requests: int = 0
@@ -437,7 +439,7 @@ class Report(Value):
         return self.p95_latency_ms
 
 
-class PriceLine(Value):
+class PriceLine(Value, frozen=True, kw_only=True):
     """List price of a model at a provider, USD per million tokens, at one date."""
 
     input: float | None = None
@@ -452,7 +454,7 @@ class PriceLine(Value):
     date: str = ""
 
 
-class Model(Value):
+class Model(Value, frozen=True, kw_only=True):
     """One row of the catalogue."""
 
     name: str
