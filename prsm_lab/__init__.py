@@ -1,1 +1,66 @@
-"""prsm_lab: ask many models from a DataFrame, and know what it cost and how sure you are."""
+"""prsm_lab: ask many language models from a DataFrame, and know what it cost and how sure you are.
+
+Names load on first use (PEP 562): importing the package opens nothing, starts nothing, and pulls in neither
+pandas nor an SDK.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prsm_lab import datasets as datasets
+    from prsm_lab import emulator as emulator
+    from prsm_lab import errors as errors
+    from prsm_lab import local as local
+    from prsm_lab import plot as plot
+    from prsm_lab.catalog import prices as prices
+    from prsm_lab.catalog import quality as quality
+    from prsm_lab.client import AsyncClient as AsyncClient
+    from prsm_lab.client import Client as Client
+    from prsm_lab.client import default_client as default_client
+    from prsm_lab.client import use as use
+    from prsm_lab.frames import abatch as abatch
+    from prsm_lab.frames import acompare as acompare
+    from prsm_lab.frames import ainfer as ainfer
+    from prsm_lab.frames import batch as batch
+    from prsm_lab.frames import col as col
+    from prsm_lab.frames import compare as compare
+    from prsm_lab.frames import infer as infer
+    from prsm_lab.frames import load as load
+    from prsm_lab.frames import models as models
+    from prsm_lab.frames import runs as runs
+    from prsm_lab.frames import score as score
+    from prsm_lab.frames import side_by_side as side_by_side
+    from prsm_lab.frames import summarize as summarize
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "prsm_lab.catalog": ("prices", "quality"),
+    "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
+    "prsm_lab.frames": (
+        "abatch", "acompare", "ainfer", "batch", "col", "compare", "infer", "load", "models", "runs", "score",
+        "side_by_side", "summarize",
+    ),
+}  # fmt: skip
+_MODULES = ("datasets", "emulator", "errors", "local", "plot")
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = sorted((*_HOME, *_MODULES))  # noqa: PLE0605 -- a list, computed from the one table of names
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"prsm_lab.{name}")
+    room = _HOME.get(name)
+    if room is None:
+        raise AttributeError(f"module 'prsm_lab' has no attribute {name!r}")
+    value = getattr(import_module(room), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,160 @@
+"""The seed's SDK: `Client`, `AsyncClient`, and what hangs under them.
+
+This is the only place that chooses an engine: embedded in this process, or a share server over HTTP. Both
+clients are thin doors to one async implementation; nothing here knows a provider.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from prsm_lab import ask
+from prsm_lab.client import compose
+from prsm_lab.client.desks import AsyncInferences, AsyncModels, Inferences, Models
+from prsm_lab.client.results import AsyncStream, Batch, BatchItem, Stream
+from prsm_lab.engine import portal
+from prsm_lab.settings import sealed, settings
+from prsm_lab.types import Request, Routing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from prsm_lab.protocols import Engine, Provider
+
+__all__ = ["AsyncClient", "AsyncStream", "Batch", "BatchItem", "Client", "Stream", "default_client", "use"]
+
+
+class _Base:
+    """What both clients are: an engine and its defaults.
+
+    Args:
+        api_key: Key of a share server.
+        base_url: Address of a share server; else `PRSM_API_URL`; neither: the engine is in this process.
+        ledger: File of the ledger, or `":memory:"`; default `PRSM_LEDGER`, then the platform's data folder.
+        mock_mode: Answer without any provider, from `mock_responses` (see `providers.mock`).
+        timeout: Total deadline of one question in seconds: attempts, waits and fallbacks together.
+        max_retries: Retries at one target; fallbacks come after them.
+        providers: `{name: {"api_key": …, "base_url": …}}` for OpenAI-compatible servers and other keys,
+            `{name: function}` for a Python callable, `{name: provider}` for an own window. OpenAI, Anthropic
+            and Hugging Face are always there, with the keys of the environment.
+
+    Raises:
+        AuthenticationError: If a key that is given cannot be one (line break, blanks); nothing is sent.
+        InvalidRequestError: If a URL is none.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        ledger: str | Path | None = None,
+        mock_mode: bool = False,
+        mock_responses: compose.MockResponses | None = None,
+        timeout: float = 60.0,
+        max_retries: int = 2,
+        providers: Mapping[str, Provider | Mapping[str, Any] | Callable[..., Any]] | None = None,
+    ) -> None:
+        key = sealed(api_key)
+        del api_key  # a verbose traceback from here on shows no key
+        providers = {name: compose.sealed_options(given) for name, given in (providers or {}).items()}
+        self.timeout = timeout
+        self.preferences = Routing()
+        self.engine: Engine = compose.engine(
+            settings(api_key=key, base_url=base_url, ledger=ledger, providers=compose.options(providers)),
+            providers,
+            mocked=(mock_responses or {}) if mock_mode or mock_responses is not None else None,
+            max_retries=max_retries,
+        )
+
+    def question(self, model: str, **options: Any) -> Request:
+        """Build a `Request` without messages from the options of `create`, with this client's defaults."""
+        return ask.question(model, defaults=self.preferences, timeout=self.timeout, **options)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {type(self.engine).__name__.lower()}>"
+
+
+class Client(_Base):
+    """Ask models from sync code: scripts, threads and notebook cells alike.
+
+    >>> with Client(mock_mode=True, ledger=":memory:") as client:
+    ...     answer = client.inference.create("gpt-4", "hi", max_tokens=20)
+    >>> answer.model, answer.cost.currency
+    ('gpt-4', 'USD')
+    """
+
+    __doc__ = (__doc__ or "") + (_Base.__doc__ or "").partition("\n")[2]
+
+    @property
+    def inference(self) -> Inferences:
+        """Create, stream, batch, get; preferences, analytics and performance."""
+        return Inferences(self)
+
+    @property
+    def models(self) -> Models:
+        """The catalogue."""
+        return Models(self)
+
+    def close(self) -> None:
+        """Close connections and ledger."""
+        portal.call(self.engine.aclose())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncClient(_Base):
+    """Ask models from async code, on whatever loop it runs.
+
+    >>> import asyncio
+    >>> async def main():
+    ...     async with AsyncClient(mock_mode=True, ledger=":memory:") as client:
+    ...         return (await client.inference.create("gpt-4", "hello")).model
+    >>> asyncio.run(main())
+    'gpt-4'
+    """
+
+    __doc__ = (__doc__ or "") + (_Base.__doc__ or "").partition("\n")[2]
+
+    @property
+    def inference(self) -> AsyncInferences:
+        """Create, stream, batch, get; preferences, analytics and performance."""
+        return AsyncInferences(self)
+
+    @property
+    def models(self) -> AsyncModels:
+        """The catalogue."""
+        return AsyncModels(self)
+
+    async def aclose(self) -> None:
+        """Close connections and ledger."""
+        await portal.arun(self.engine.aclose())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+_default: Client | None = None
+
+
+def default_client() -> Client:
+    """Return the process-wide client that functions without `client=` use; made at first need."""
+    global _default
+    if _default is None:
+        _default = Client()
+    return _default
+
+
+def use(client: Client) -> Client:
+    """Make a client the process-wide default, and return it."""
+    global _default
+    _default = client
+    return client

@@ -1,0 +1,200 @@
+"""`client.inference` and `client.models`, blocking and to be awaited: doors of one line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prsm_lab import ask
+from prsm_lab.client.results import AsyncStream, Batch, BatchItem, Stream
+from prsm_lab.engine import many, portal
+from prsm_lab.engine.timeframe import span
+from prsm_lab.errors import PRSMError
+from prsm_lab.types import Inference, Model, Query, Record, Report, Request, Routing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Protocol, Unpack
+
+    from prsm_lab.protocols import Engine
+
+    class Owner(Protocol):
+        """What a desk needs of its client."""
+
+        engine: Engine
+        preferences: Routing
+
+        def question(self, model: str, **options: Any) -> Request: ...
+
+
+BATCH_CONCURRENCY = 16
+
+
+class _Desk:
+    """What both `.inference` desks share: how arguments become requests and queries."""
+
+    def __init__(self, client: Owner) -> None:
+        self._client = client
+
+    def _request(self, model: str, messages: Any, options: Mapping[str, Any]) -> Request:
+        return ask.conversation(self._client.question(model, **options), messages)
+
+    def configure_providers(self, preferences: Mapping[str, Any]) -> None:
+        """Set who is asked where a request leaves it open.
+
+        Args:
+            preferences: `primary`, `fallback` (provider names in order), `cost_optimization`,
+                `latency_optimization`, `quality_threshold` (0 to 1), as in the seed.
+
+        >>> from prsm_lab import Client
+        >>> client = Client(mock_mode=True, ledger=":memory:")
+        >>> client.inference.configure_providers({"primary": "openai", "fallback": ["anthropic"]})
+        """
+        self._client.preferences = ask.routing(preferences)
+
+    async def _batch(self, requests: Sequence[Mapping[str, Any]], concurrency: int) -> Batch:
+        ids: list[str | None] = []
+        built: list[tuple[int, Request]] = []
+        outcomes: dict[int, Inference | PRSMError] = {}
+        for position, fields in enumerate(requests):
+            options = dict(fields)
+            ids.append(options.pop("id", None))
+            try:
+                model, messages = options.pop("model", ""), options.pop("messages", None)
+                built.append((position, self._request(model, messages, options)))
+            except PRSMError as error:
+                outcomes[position] = error
+        await many.run(
+            self._client.engine,
+            [request for _, request in built],
+            concurrency=concurrency,
+            deliver=lambda n, outcome: outcomes.__setitem__(built[n][0], outcome),
+        )
+        return Batch(_item(ids[position], outcomes[position]) for position in range(len(requests)))
+
+
+def _item(id: str | None, outcome: Inference | PRSMError) -> BatchItem:
+    if isinstance(outcome, PRSMError):
+        return BatchItem(id, None, outcome)
+    return BatchItem(id, outcome, None)
+
+
+def _concurrency(parallel: bool | int) -> int:
+    return BATCH_CONCURRENCY if parallel is True else max(1, int(parallel))
+
+
+def _query(timeframe: str | None, model: str | None, metrics: Sequence[str]) -> Query:
+    known = {*Report.__struct_fields__, "requests", "tokens", "costs", "latency", "avg_latency", "p95_latency"}
+    for metric in metrics:
+        if metric not in known:
+            raise ask.unknown_option(metric, known)
+    since, until = span(timeframe)
+    return Query(since=since, until=until, model=model)
+
+
+class Inferences(_Desk):
+    """`client.inference`: the seed's calls, blocking."""
+
+    def create(self, model: str, messages: Any, **options: Unpack[ask.Ask]) -> Inference:
+        """Ask one question and return the whole answer.
+
+        Args:
+            model: Name or alias of a model, or `provider/model`.
+            messages: Chat messages in OpenAI's shape, or one string.
+            **options: See `prsm_lab.ask.Ask`.
+
+        Raises:
+            PRSMError: Of the class that says what was wrong (see `prsm_lab.errors`).
+
+        >>> from prsm_lab import Client
+        >>> client = Client(mock_mode=True, ledger=":memory:", mock_responses={"gpt-4": {"content": "Hello"}})
+        >>> client.inference.create(model="gpt-4", messages=[{"role": "user", "content": "hi"}]).content
+        'Hello'
+        """
+        return portal.call(self._client.engine.create(self._request(model, messages, options)))
+
+    def stream(self, model: str, messages: Any, **options: Unpack[ask.Ask]) -> Stream:
+        """Ask one question and return its answer piece by piece; `.result()` has the whole."""
+        return Stream(self._client.engine.stream(self._request(model, messages, options)))
+
+    def batch(self, requests: Sequence[Mapping[str, Any]], *, parallel: bool | int = True) -> Batch:
+        """Ask many questions; a failed one is an item with `.error` and does not lose the others.
+
+        Args:
+            requests: Mappings with `model`, `messages`, options of `create`, and an optional `id`.
+            parallel: False: one at a time; a number: so many at a time.
+        """
+        return portal.call(self._batch(requests, _concurrency(parallel)))
+
+    def get(self, inference_id: str) -> Record:
+        """Return what is known of an earlier inference."""
+        return portal.call(self._client.engine.get(inference_id))
+
+    def analytics(self, timeframe: str = "last_30_days", metrics: Sequence[str] = ()) -> Report:
+        """Sum up usage.
+
+        Args:
+            timeframe: `last_24_hours`, `last_7_days`, `last_30_days`, `all`, or `ISO/ISO`.
+            metrics: Names that must exist; the report always holds all.
+        """
+        return portal.call(self._client.engine.usage(_query(timeframe, None, metrics)))
+
+    def performance(
+        self, model: str | None = None, metrics: Sequence[str] = (), timeframe: str = "last_30_days"
+    ) -> Report:
+        """Sum up success rate and latencies of one model, or of all."""
+        return portal.call(self._client.engine.usage(_query(timeframe, model, metrics)))
+
+
+class AsyncInferences(_Desk):
+    """`client.inference`: the seed's calls, to be awaited on any loop."""
+
+    async def create(self, model: str, messages: Any, **options: Unpack[ask.Ask]) -> Inference:
+        """Ask one question and return the whole answer; see `Client.inference.create`."""
+        return await portal.arun(self._client.engine.create(self._request(model, messages, options)))
+
+    async def stream(self, model: str, messages: Any, **options: Unpack[ask.Ask]) -> AsyncStream:
+        """Ask one question and return its answer piece by piece; `await .result()` has the whole."""
+        return AsyncStream(self._client.engine.stream(self._request(model, messages, options)))
+
+    async def batch(self, requests: Sequence[Mapping[str, Any]], *, parallel: bool | int = True) -> Batch:
+        """Ask many questions; see `Client.inference.batch`."""
+        return await portal.arun(self._batch(requests, _concurrency(parallel)))
+
+    async def get(self, inference_id: str) -> Record:
+        """Return what is known of an earlier inference."""
+        return await portal.arun(self._client.engine.get(inference_id))
+
+    async def analytics(self, timeframe: str = "last_30_days", metrics: Sequence[str] = ()) -> Report:
+        """Sum up usage; see `Client.inference.analytics`."""
+        return await portal.arun(self._client.engine.usage(_query(timeframe, None, metrics)))
+
+    async def performance(
+        self, model: str | None = None, metrics: Sequence[str] = (), timeframe: str = "last_30_days"
+    ) -> Report:
+        """Sum up success rate and latencies of one model, or of all."""
+        return await portal.arun(self._client.engine.usage(_query(timeframe, model, metrics)))
+
+
+class Models:
+    """`client.models`: the catalogue."""
+
+    def __init__(self, client: Owner) -> None:
+        self._client = client
+
+    def list(self) -> tuple[Model, ...]:
+        """Return every model that is known."""
+        return portal.call(self._client.engine.models())
+
+    def get(self, name: str) -> Model:
+        """Return one model by name or alias; `NotFoundError` names the nearest."""
+        from prsm_lab import catalog
+
+        return catalog.find(name)
+
+
+class AsyncModels(Models):
+    """`client.models`, to be awaited."""
+
+    async def list(self) -> tuple[Model, ...]:  # type: ignore[override]
+        """Return every model that is known."""
+        return await portal.arun(self._client.engine.models())

@@ -1,0 +1,295 @@
+"""Knock at the targets in turn: retry, back off, fall back, and stop in time.
+
+`decide` is pure and says what follows a fault; `answer` is the loop around it. This is the only place in the
+house that retries: the SDKs are told not to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextlib
+import random
+import time
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
+
+from prsm_lab.engine.pace import Pace
+from prsm_lab.errors import InternalError, ProviderError, PRSMError, RateLimitError, TimeoutError
+from prsm_lab.types import Attempt, Delta, Reply, Request, Target
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from prsm_lab.engine.health import Health
+    from prsm_lab.protocols import Provider
+
+BASE_SECONDS = 0.5
+CAP_SECONDS = 30.0
+MOST_HINTED = 8
+"""Waits at one target that the provider itself asked for (429 with retry-after)."""
+
+
+class Answer(NamedTuple):
+    """A reply with how it was got."""
+
+    reply: Reply
+    target: Target
+    attempts: tuple[Attempt, ...]
+    latency_ms: float
+    ttft_ms: float | None
+    queued_ms: float
+
+
+class Step(NamedTuple):
+    """What follows a fault: wait and retry here, go to the next target, or stop with the error."""
+
+    do: Literal["retry", "next", "stop"]
+    wait: float = 0.0
+
+
+def backoff(retries: int, multiplier: float, hint: float | None, draw: float) -> float:
+    """Return seconds to wait: full jitter (AWS), at least the provider's own hint.
+
+    Args:
+        retries: Retries already made at this target.
+        multiplier: Growth per retry (the seed's `backoff_multiplier`).
+        hint: `retry-after` in seconds, a floor.
+        draw: A random number in 0 to 1.
+
+    >>> backoff(0, 2.0, None, 0.5)
+    0.25
+    >>> backoff(0, 2.0, 3.0, 0.5)
+    3.25
+    """
+    jittered: float = draw * min(CAP_SECONDS, BASE_SECONDS * multiplier ** min(retries, 10))
+    return jittered if hint is None else hint + jittered
+
+
+def decide(error: PRSMError, *, retries: int, most: int, wait: float, left: float, last: bool) -> Step:
+    """Say what follows a fault, before anything was shown to the caller.
+
+    Args:
+        error: The fault.
+        retries: Retries already made at this target.
+        most: Retries that the policy allows here.
+        wait: Seconds that a retry would wait.
+        left: Seconds until the request's deadline.
+        last: There is no further target.
+
+    A wait that would pass the deadline is no retry: the next target is asked, or the error ends it.
+    """
+    allowed = most if error.max_retries is None else min(most, error.max_retries)
+    if isinstance(error, RateLimitError) and error.retry_after is not None:
+        allowed = MOST_HINTED if most else 0
+    if error.verdict == "retry" and retries < allowed and wait < left:
+        return Step("retry", wait)
+    if error.verdict == "stop":
+        larger = error.details.get("kind") == "context_length"
+        return Step("next") if larger and not last else Step("stop")
+    return Step("stop") if last else Step("next")
+
+
+class Attempts:
+    """The loop around `decide`, with what it needs: windows, pace, health.
+
+    Args:
+        providers: Windows by name.
+        max_retries: Retries at one target where the request names no number.
+    """
+
+    def __init__(self, providers: Mapping[str, Provider], pace: Pace, health: Health, *, max_retries: int) -> None:
+        self._providers = providers
+        self._pace = pace
+        self._health = health
+        self._max_retries = max_retries
+
+    async def answer(
+        self, request: Request, targets: tuple[Target, ...], *, live: bool
+    ) -> AsyncIterator[Delta | Answer]:
+        """Yield deltas when live, then exactly one `Answer`; raise the last target's error with all attempts.
+
+        After the first delta reached the caller there is no retry and no switch, unless the request says
+        `mid_stream="restart"`: then a delta with `restart` set announces that the text so far is void.
+        """
+        asked = time.monotonic()
+        deadline = float("inf") if request.timeout is None else asked + request.timeout
+        trail: list[Attempt] = []
+        position = retries = 0
+        while True:
+            target = targets[position]
+            knock = _Knock(self._providers[target.provider], request, target, live=live)
+            try:
+                self._admit(request, target)
+                if retries == 0:
+                    self._health.asked(target)
+                async with self._slot(target, deadline), contextlib.aclosing(knock.listen(deadline)) as heard:
+                    async for item in heard:
+                        if isinstance(item, Delta):
+                            yield item
+                            continue
+                        self._health.answered(target)
+                        trail.append(knock.record(None))
+                        queued = max(0.0, (knock.began - asked) * 1000)
+                        yield Answer(item, target, tuple(trail), knock.latency_ms, knock.ttft_ms, queued)
+                        return
+            except PRSMError as error:
+                if not error.details.get("not_sent"):
+                    trail.append(knock.record(error))
+                step = self._after(error, knock, target, retries, deadline, last=position + 1 == len(targets))
+                if step.do == "stop":
+                    error.attempts = tuple(trail)
+                    raise
+                if step.do == "retry":
+                    retries += 1
+                else:
+                    position, retries = position + 1, 0
+                if knock.spoke:
+                    yield Delta(restart=targets[position].name)
+            if step.wait:
+                await asyncio.sleep(step.wait)
+
+    def _admit(self, request: Request, target: Target) -> None:
+        """In a run, do not ask a provider again that has just refused the key or the account."""
+        refusal = self._health.closed(target) if request.run is not None else None
+        if refusal is not None:
+            raise type(refusal)(
+                f"Not sent: {target.provider} refused an earlier request of this client ({refusal.message})",
+                details={**refusal.details, "not_sent": True},
+                provider=target.provider,
+                verdict="next",
+            )
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, target: Target, deadline: float) -> AsyncIterator[None]:
+        """Wait for a slot, but not past the deadline."""
+        slot = self._pace.slot(target)
+        try:
+            async with asyncio.timeout_at(_loop_time(deadline)):
+                await slot.__aenter__()
+        except builtins.TimeoutError:
+            raise TimeoutError(
+                f"{target.provider} {target.model}: the deadline passed while waiting for a free slot; "
+                "raise timeout= or lower max_concurrency=.",
+                provider=target.provider,
+                verdict="next",
+            ) from None
+        try:
+            yield
+        finally:
+            await slot.__aexit__(None, None, None)
+
+    def _after(
+        self, error: PRSMError, knock: _Knock, target: Target, retries: int, deadline: float, *, last: bool
+    ) -> Step:
+        if error.details.get("not_sent"):
+            return Step("stop") if last else Step("next")
+        self._health.failed(target, error)
+        hint = getattr(error, "retry_after", None)
+        if isinstance(error, RateLimitError) and hint is not None:
+            self._pace.rest(target, hint)
+        if knock.spoke and knock.request.routing.mid_stream == "stop":
+            return Step("stop")
+        routing = knock.request.routing
+        most = self._max_retries if routing.retry_attempts is None else routing.retry_attempts
+        wait = backoff(retries, routing.backoff_multiplier, hint, random.random())
+        step = decide(error, retries=retries, most=most, wait=wait, left=deadline - time.monotonic(), last=last)
+        throttled = isinstance(error, RateLimitError) and hint is not None
+        if step.do == "retry" and not throttled and (
+            self._health.is_open(target) or not self._health.take_retry(target)
+        ):
+            return Step("stop") if last else Step("next")
+        return step
+
+
+class _Knock:
+    """One attempt at one target, with its clock."""
+
+    def __init__(self, provider: Provider, request: Request, target: Target, *, live: bool) -> None:
+        self.request = request
+        self._provider = provider
+        self._target = target
+        self._live = live
+        self._started = time.time()
+        self.began = time.monotonic()
+        self.latency_ms = 0.0
+        self.ttft_ms: float | None = None
+        self.spoke = False
+
+    async def listen(self, deadline: float) -> AsyncIterator[Delta | Reply]:
+        """Yield what the provider says, item by item, each within the deadline.
+
+        The time limit is entered and left around every single step, never held across a `yield`.
+        """
+        self._started, self.began = time.time(), time.monotonic()
+        if self._target.timeout is not None:
+            deadline = min(deadline, self.began + self._target.timeout)
+        until = _loop_time(deadline)
+        stream = self._provider.send(self.request, self._target, live=self._live)
+        try:
+            while True:
+                item = await self._next(stream, until)
+                if isinstance(item, Reply):
+                    self.latency_ms = (time.monotonic() - self.began) * 1000
+                    yield item
+                    return
+                if self.ttft_ms is None and (item.text or item.reasoning or item.arguments or item.call_name):
+                    self.ttft_ms = (time.monotonic() - self.began) * 1000
+                self.spoke = True
+                yield item
+        finally:
+            await stream.aclose()  # type: ignore[attr-defined]
+
+    async def _next(self, stream: AsyncIterator[Delta | Reply], until: float | None) -> Delta | Reply:
+        try:
+            async with asyncio.timeout_at(until):
+                return await anext(stream)
+        except PRSMError:
+            raise
+        except builtins.TimeoutError:
+            raise TimeoutError(
+                f"{self._target.provider} {self._target.model} did not finish within its time limit; raise timeout= "
+                "(seconds) or the strategy's timeout (milliseconds).",
+                provider=self._target.provider,
+                details={"kind": "deadline"},
+                verdict="next",
+                max_retries=0,
+            ) from None
+        except StopAsyncIteration:
+            raise ProviderError(
+                f"Provider {self._target.provider!r} ended without a reply.",
+                provider=self._target.provider,
+                details={"kind": "truncated"},
+            ) from None
+        except Exception as bug:  # the edge to code of third parties: a bug there must not take a whole run down
+            raise InternalError(
+                f"Provider {self._target.provider!r} failed inside prsm_lab: {type(bug).__name__}. This is a bug, "
+                "not the model's fault; it was neither retried nor sent on.",
+                provider=self._target.provider,
+                details={"kind": type(bug).__name__},
+            ) from None
+
+    def record(self, error: PRSMError | None) -> Attempt:
+        """Write the attempt down."""
+        attempt = Attempt(provider=self._target.provider, model=self._target.model, started=self._started)
+        if error is None:
+            return msgspec.structs.replace(attempt, latency_ms=self.latency_ms)
+        return msgspec.structs.replace(
+            attempt,
+            latency_ms=(time.monotonic() - self.began) * 1000,
+            error_code=error.code,
+            error=error.message,
+            retry_after=getattr(error, "retry_after", None),
+            maybe_billed=isinstance(error, ProviderError) and error.details.get("kind") in _MAYBE_BILLED,
+        )
+
+
+_MAYBE_BILLED = frozenset({"truncated", "stream", "malformed", "deadline", "timeout", "first token", "between tokens"})
+
+
+def _loop_time(deadline: float) -> float | None:
+    """A `time.monotonic` deadline on the running loop's clock; None for no deadline."""
+    if deadline == float("inf"):
+        return None
+    return asyncio.get_running_loop().time() + (deadline - time.monotonic())

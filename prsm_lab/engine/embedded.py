@@ -1,0 +1,268 @@
+"""The engine in this process: the path of one request, top to bottom, and what the ledger tells of all.
+
+    door → Request → ledger row → cache? → plan → attempts → price → ledger row closed → Inference
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+import warnings
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from prsm_lab import catalog
+from prsm_lab.catalog import prices
+from prsm_lab.engine import plan
+from prsm_lab.engine.attempts import Answer, Attempts
+from prsm_lab.engine.health import Health
+from prsm_lab.engine.pace import Pace
+from prsm_lab.errors import CancelledError, InternalError, NotFoundError, PRSMError
+from prsm_lab.ledger import fingerprint
+from prsm_lab.types import Cost, Delta, Inference, Request, Target
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from prsm_lab.ledger import Ledger
+    from prsm_lab.protocols import Provider
+    from prsm_lab.types import Model, PriceLine, Query, Record, Report, Run
+
+RECENT_SECONDS = 7 * 24 * 3600.0
+"""How far back measured latencies count for latency optimisation."""
+
+
+class Embedded:
+    """Answers through providers in this process and writes everything down.
+
+    Args:
+        providers: Windows by name; closed with the engine.
+        ledger: Where answers are kept; closed with the engine.
+        max_retries: Retries at one target where the request names no number.
+        ceiling: Most requests in flight at one provider.
+    """
+
+    def __init__(
+        self, providers: Mapping[str, Provider], ledger: Ledger, *, max_retries: int = 2, ceiling: int = 256
+    ) -> None:
+        self._providers = dict(providers)
+        self._origins = {name: provider.origin for name, provider in providers.items()}
+        self._ledger = ledger
+        self._health = Health()
+        self._attempts = Attempts(self._providers, Pace(ceiling), self._health, max_retries=max_retries)
+        self._pid = os.getpid()
+        self._warned: set[str] = set()
+
+    # ------------------------------------------------------------------------------------------- one request
+
+    async def create(self, request: Request) -> Inference:
+        """Answer one question."""
+        async with aclosing(self._path(request, live=False)) as path:
+            async for item in path:
+                if isinstance(item, Inference):
+                    return item
+        raise InternalError("The engine's path ended without an answer.")
+
+    def stream(self, request: Request) -> AsyncIterator[Delta | Inference]:
+        """Answer in pieces, then with the whole; closing the iterator closes the provider's stream."""
+        return self._path(request, live=True)
+
+    async def _path(self, request: Request, *, live: bool) -> AsyncIterator[Delta | Inference]:
+        self._check_process()
+        id, created = "inf_" + secrets.token_hex(16), time.time()
+        try:
+            targets = plan.candidates(request, self._origins)
+        except PRSMError as error:
+            self._ledger.start(id, request, fingerprint(request, ()), scope=None, created=created)
+            await self._record_failure(id, error)
+            raise
+        key = self._fingerprint(request, targets)
+        hit = self._cached(request, key, created)
+        if hit is not None:
+            inference = _served_again(hit, id, created)
+            self._ledger.start(id, request, key, scope=request.scope, created=created)
+            self._ledger.finish(inference, source=hit.id)
+            await self._ledger.written()
+            if live and inference.content:
+                yield Delta(text=inference.content)
+            yield inference
+            return
+        self._ledger.start(id, request, key, scope=request.scope, created=created)
+        await self._ledger.written()
+        try:
+            async with aclosing(self._attempts.answer(request, self._order(request, targets), live=live)) as heard:
+                async for item in heard:
+                    if isinstance(item, Delta):
+                        yield item
+                    else:
+                        answer = item
+        except PRSMError as error:
+            self._explain(error, request)
+            await self._record_failure(id, error)
+            raise
+        except (asyncio.CancelledError, GeneratorExit):  # the caller went away: say so in the ledger
+            gone = CancelledError("The caller cancelled.")
+            self._ledger.fail(id, gone, completed=time.time(), attempts=(), partial=None)
+            raise
+        inference, line = _conclude(id, created, request, targets[0], answer)
+        self._ledger.finish(inference, price=line)
+        await self._ledger.written()
+        yield inference
+
+    # ---------------------------------------------------------------------------------------------- many, runs
+
+    async def recall(self, requests: Sequence[Request], scope: str) -> list[Inference | None]:
+        """Return what runs of this scope already paid for, in one look-up."""
+        keys = [self._key(request) for request in requests]
+        known = self._ledger.find([key for key in keys if key is not None], scope=scope, whole=False)
+        return [None if key is None else known.get(key) for key in keys]
+
+    async def begin(self, run: Run, requests: Sequence[Request]) -> None:
+        """Write down what a run asks, before it asks."""
+        keys = [self._key(request) or fingerprint(request, ()) for request in requests]
+        self._ledger.begin(run, keys, run.scope)
+        await self._ledger.written()
+
+    async def runs(self) -> list[Run]:
+        """List past runs, newest first."""
+        return self._ledger.runs()
+
+    async def replay(self, run: str) -> tuple[Run, list[Record | None]]:
+        """Return a run and the state of each of its questions."""
+        return self._ledger.replay(run)
+
+    # ------------------------------------------------------------------------------------------- what is known
+
+    async def get(self, id: str) -> Record:
+        """Return what the ledger knows of one inference."""
+        return self._ledger.get(id)
+
+    async def usage(self, query: Query) -> Report:
+        """Sum up the ledger over a time span."""
+        return self._ledger.usage(query)
+
+    async def models(self) -> tuple[Model, ...]:
+        """Return the catalogue."""
+        return catalog.all()
+
+    async def aclose(self) -> None:
+        """Close all connections, then the ledger."""
+        for provider in self._providers.values():
+            await provider.aclose()
+        self._ledger.close()
+
+    # -------------------------------------------------------------------------------------------------- helpers
+
+    def _fingerprint(self, request: Request, targets: tuple[Target, ...]) -> bytes:
+        return fingerprint(request, sorted({target.origin for target in targets}))
+
+    def _key(self, request: Request) -> bytes | None:
+        """A request's fingerprint; None where it cannot even be planned."""
+        try:
+            return self._fingerprint(request, plan.candidates(request, self._origins))
+        except PRSMError:
+            return None
+
+    def _cached(self, request: Request, key: bytes, now: float) -> Inference | None:
+        if request.cache is None or not request.cache.enabled:
+            return None
+        if request.cache.key_strategy == "semantic_similarity":
+            self._warn_once(
+                "semantic",
+                "key_strategy='semantic_similarity' answers by exact match in this version: no cosine threshold was "
+                "found that does not also serve wrong answers.",
+            )
+        since = None if request.cache.ttl is None else now - request.cache.ttl
+        return self._ledger.find([key], since=since).get(key)
+
+    def _order(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        if len(targets) == 1 and request.routing.max_cost is None:
+            return targets
+        latency: dict[tuple[str, str], float | None] = {}
+        if request.routing.latency_optimization:
+            recent = self._ledger.recent(time.time() - RECENT_SECONDS)
+            latency = {place: median for place, (_, _, median) in recent.items()}
+        return plan.ordered(targets, request, plan.Facts(self._health.is_open, latency))
+
+    async def _record_failure(self, id: str, error: PRSMError) -> None:
+        error.inference_id = id
+        self._ledger.fail(id, error, completed=time.time(), attempts=error.attempts, partial=error.partial)
+        await self._ledger.written()
+
+    def _explain(self, error: PRSMError, request: Request) -> None:
+        """A model that is gone: say since when, and what came after it."""
+        if isinstance(error, NotFoundError):
+            hint = catalog.warn_retired(catalog.find(request.model))
+            if hint and hint not in error.message:
+                error.message = f"{error.message} {hint}"
+
+    def _warn_once(self, topic: str, message: str) -> None:
+        if topic not in self._warned:
+            self._warned.add(topic)
+            warnings.warn(message, stacklevel=2)
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise InternalError(
+                "This client was made before a fork; its connections belong to the parent process. "
+                "Make a new Client in the child."
+            )
+
+
+def _served_again(hit: Inference, id: str, created: float) -> Inference:
+    """An earlier answer, served from the cache: it costs nothing now and saves what it cost then."""
+    paid = hit.cost.provider_cost
+    return msgspec.structs.replace(
+        hit,
+        id=id,
+        created=created,
+        completed=time.time(),
+        latency_ms=(time.time() - created) * 1000,
+        ttft_ms=None,
+        queued_ms=0.0,
+        attempts=(),
+        cached=True,
+        cost=Cost(amount=0.0, provider_cost=paid, savings=paid),
+    )
+
+
+def _conclude(
+    id: str, created: float, request: Request, requested: Target, answer: Answer
+) -> tuple[Inference, PriceLine | None]:
+    """Price an answer and put it together."""
+    target, reply = answer.target, answer.reply
+    line = prices.line(target.name, target.provider)
+    amount = prices.cost(reply.usage, line)
+    if amount is None:
+        prices.warn_unpriced(target.name)
+    if (target.provider, target.model) == (requested.provider, requested.model):
+        listed = amount
+    else:
+        listed = prices.cost(reply.usage, prices.line(requested.name, requested.provider))
+    saved = None if amount is None or listed is None else listed - amount
+    inference = Inference(
+        id=id,
+        requested_model=request.model,
+        model=target.name,
+        provider=target.provider,
+        content=reply.text,
+        finish_reason=reply.finish_reason,
+        usage=reply.usage,
+        cost=Cost(amount=amount, provider_cost=listed, savings=saved),
+        created=created,
+        completed=time.time(),
+        latency_ms=answer.latency_ms,
+        ttft_ms=answer.ttft_ms,
+        queued_ms=answer.queued_ms,
+        attempts=answer.attempts,
+        served_model=reply.served_model,
+        tool_calls=reply.tool_calls,
+        reasoning=reply.reasoning,
+        dropped=reply.dropped,
+        sample=request.sample,
+    )
+    return inference, line

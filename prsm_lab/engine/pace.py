@@ -1,0 +1,60 @@
+"""How many requests a route carries at once, and when it rests.
+
+A *route* is one model at one provider. Its ceiling holds for everything that goes through this engine; a
+`retry-after` closes the whole route until then, so that no other request knocks inside an announced pause,
+while other routes run on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from prsm_lab.types import Target
+
+
+class Route(NamedTuple):
+    """What shares one limit: a model at a provider."""
+
+    provider: str
+    model: str
+
+
+def route(target: Target) -> Route:
+    return Route(target.provider, target.model)
+
+
+class Pace:
+    """Slots per provider and pauses per route.
+
+    Args:
+        ceiling: Most requests in flight at one provider.
+    """
+
+    def __init__(self, ceiling: int = 256) -> None:
+        self._slots: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(ceiling))
+        self._closed_until: dict[Route, float] = {}
+
+    @contextlib.asynccontextmanager
+    async def slot(self, target: Target) -> AsyncIterator[None]:
+        """Hold one of the provider's slots, once the route's pause is over."""
+        where = route(target)
+        while True:
+            while (rest := self._closed_until.get(where, 0.0) - time.monotonic()) > 0:
+                await asyncio.sleep(rest)  # outside the slot: a resting route holds none
+            async with self._slots[where.provider]:
+                if self._closed_until.get(where, 0.0) > time.monotonic():
+                    continue  # another request was told to wait while this one queued for the slot
+                yield
+                return
+
+    def rest(self, target: Target, seconds: float) -> None:
+        """Close a route for so long, counted from now; a longer pause that is already set stays."""
+        where = route(target)
+        self._closed_until[where] = max(self._closed_until.get(where, 0.0), time.monotonic() + seconds)

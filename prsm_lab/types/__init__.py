@@ -1,0 +1,40 @@
+"""Frozen values that every room speaks: what is asked, what comes back, what it cost.
+
+Messages, tools and schemas stay plain JSON (OpenAI's shape): they are data that we carry, not behaviour.
+Everything else is a `msgspec.Struct`: built in a fraction of a microsecond, encoded without a model.
+Unknown is always None, never 0.
+"""
+
+from __future__ import annotations
+
+from prsm_lab.types.answered import Attempt, Cost, Delta, Inference, Reply, ToolCall, Usage
+from prsm_lab.types.asked import CachePolicy, Capabilities, Options, Request, Routing, Strategy, Target
+from prsm_lab.types.base import JSON, FinishReason, Message, Value
+from prsm_lab.types.known import Model, PriceLine, Query, Record, Report, Run
+
+__all__ = [
+    "Attempt",
+    "CachePolicy",
+    "Capabilities",
+    "Cost",
+    "Delta",
+    "FinishReason",
+    "Inference",
+    "JSON",
+    "Message",
+    "Model",
+    "Options",
+    "PriceLine",
+    "Query",
+    "Record",
+    "Reply",
+    "Report",
+    "Request",
+    "Routing",
+    "Run",
+    "Strategy",
+    "Target",
+    "ToolCall",
+    "Usage",
+    "Value",
+]

@@ -1,0 +1,186 @@
+"""What comes back: pieces, replies, attempts, costs, and the finished inference."""
+
+from __future__ import annotations
+
+import re
+
+from prsm_lab.types.base import JSON, FinishReason, Value
+
+
+class ToolCall(Value, frozen=True, kw_only=True):
+    id: str
+    name: str
+    arguments: str
+    """JSON text of an object, `{}` where the model gave none."""
+
+
+class Usage(Value, frozen=True, kw_only=True):
+    """Tokens as the provider counted them; None where it did not say."""
+
+    prompt_tokens: int | None = None
+    """All input, cached and written tokens included."""
+    completion_tokens: int | None = None
+    """All output, reasoning included."""
+    cached_tokens: int | None = None
+    """Input read from the provider's prompt cache."""
+    cache_write_tokens: int | None = None
+    """Input written to the provider's prompt cache, all lifetimes together."""
+    cache_write_1h_tokens: int | None = None
+    """The part of `cache_write_tokens` kept for an hour (Anthropic bills it higher)."""
+    reasoning_tokens: int | None = None
+    tier: str | None = None
+    """Service tier that was used (`flex`, `priority`, `batch` …)."""
+    charged: float | None = None
+    """USD that the provider itself says it charged (OpenRouter); preferred to any price table."""
+
+    @property
+    def total_tokens(self) -> int | None:
+        if self.prompt_tokens is None or self.completion_tokens is None:
+            return None
+        return self.prompt_tokens + self.completion_tokens
+
+
+class Delta(Value, frozen=True, kw_only=True):
+    """One piece of a live answer."""
+
+    text: str = ""
+    reasoning: str = ""
+    call_index: int | None = None
+    """Which tool call `call_id`, `call_name` and `arguments` belong to, counted from 0."""
+    call_id: str | None = None
+    call_name: str | None = None
+    arguments: str = ""
+    restart: str | None = None
+    """Set on the announcement of a mid-stream restart: all text so far is void, this target goes on."""
+
+    @property
+    def content(self) -> str:
+        """The piece of answer text (the seed's name)."""
+        return self.text
+
+
+class Reply(Value, frozen=True, kw_only=True):
+    """A provider's whole answer, or what there was of it when it broke (then `finish_reason` is None)."""
+
+    text: str | None = None
+    finish_reason: FinishReason | None = None
+    usage: Usage = Usage()
+    served_model: str | None = None
+    """The model's name in the answer."""
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    provider_id: str | None = None
+    """The provider's id of the answer or request."""
+    dropped: tuple[str, ...] = ()
+    """Options that were left out because the model does not take them (only if the caller allowed it)."""
+    raw_finish: str | None = None
+    """The provider's own word for the end, where it is not one of ours."""
+    repaired: bool = False
+    """Lone surrogates or invalid bytes in the text were replaced."""
+
+
+class Attempt(Value, frozen=True, kw_only=True):
+    """One knock at one target."""
+
+    provider: str
+    model: str
+    started: float
+    """Unix time, seconds."""
+    latency_ms: float | None = None
+    error_code: str | None = None
+    error: str | None = None
+    retry_after: float | None = None
+    maybe_billed: bool = False
+    """The request was sent and its answer lost: the provider may charge for it."""
+
+
+class Cost(Value, frozen=True, kw_only=True):
+    """What was paid, in USD; None where the price or the usage is unknown."""
+
+    amount: float | None = None
+    """Really paid: 0 on a cache hit."""
+    provider_cost: float | None = None
+    """What the requested model would have cost at list price on the requested provider."""
+    savings: float | None = None
+    """`provider_cost - amount`."""
+    currency: str = "USD"
+
+
+class Inference(Value, frozen=True, kw_only=True):
+    """A finished question with its answer: what `create` returns and the ledger keeps."""
+
+    id: str
+    requested_model: str
+    model: str
+    """The model that answered (differs from `requested_model` after a fallback or an optimisation)."""
+    provider: str
+    content: str | None = None
+    finish_reason: FinishReason | None = None
+    usage: Usage = Usage()
+    cost: Cost = Cost()
+    created: float = 0.0
+    """Unix time at which the question was asked, seconds."""
+    completed: float = 0.0
+    latency_ms: float | None = None
+    """The provider's time of the answering attempt; waits and failed attempts are in `queued_ms`."""
+    ttft_ms: float | None = None
+    """Time to the first token of the answering attempt; only live answers have one."""
+    queued_ms: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    cached: bool = False
+    served_model: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    reasoning: str = ""
+    dropped: tuple[str, ...] = ()
+    sample: int = 0
+
+    @property
+    def choices(self) -> list[JSON]:
+        """The seed's `choices`: one, with the assistant's message."""
+        message: JSON = {"role": "assistant", "content": self.content}
+        if self.tool_calls:
+            message["tool_calls"] = [
+                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                for call in self.tool_calls
+            ]
+        return [{"index": 0, "message": message, "finish_reason": self.finish_reason}]
+
+    def to_dict(self) -> JSON:
+        """Return the response body of the seed's `POST /inference`, to the letter."""
+        return {
+            "id": self.id,
+            "object": "inference",
+            "created": int(self.created),
+            "model": self.model,
+            "provider": self.provider,
+            "choices": self.choices,
+            "usage": {
+                "prompt_tokens": self.usage.prompt_tokens,
+                "completion_tokens": self.usage.completion_tokens,
+                "total_tokens": self.usage.total_tokens,
+            },
+            "cost": {
+                "amount": self.cost.amount,
+                "currency": self.cost.currency,
+                "provider_cost": self.cost.provider_cost,
+                "savings": self.cost.savings,
+            },
+        }
+
+    def __repr__(self) -> str:
+        text = (self.content or "").replace("\n", " ")
+        text = text if len(text) <= 60 else text[:59] + "…"
+        paid = "unpriced" if self.cost.amount is None else f"${self.cost.amount:.6f}"
+        return f"<Inference {self.id} {self.model} {paid} {text!r}>"
+
+    def _repr_markdown_(self) -> str:
+        """Show the answer as an inert code block: model output is never rendered as markup."""
+        text = self.content or ""
+        fence = "`" * max(3, 1 + max((len(run) for run in _backtick_runs(text)), default=0))
+        paid = "cost unknown" if self.cost.amount is None else f"${self.cost.amount:.6f}"
+        took = "" if self.latency_ms is None else f" · {self.latency_ms:,.0f} ms"
+        return f"**{self.model}** · {self.provider} · {paid}{took}\n\n{fence}text\n{text}\n{fence}"
+
+
+def _backtick_runs(text: str) -> list[str]:
+    return re.findall(r"`+", text)
