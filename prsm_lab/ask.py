@@ -51,13 +51,13 @@ _NAMES = frozenset(Ask.__annotations__)
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 
-def question(model: str, *, defaults: Routing | None = None, timeout: float | None = None, **ask: Any) -> Request:
+def question(model: str, *, defaults: Routing | None = None, deadline: float | None = None, **ask: Any) -> Request:
     """Check the options and build a `Request` that lacks only its messages.
 
     Args:
         model: Name of the model, or an alias, or `provider/model`.
         defaults: Routing of the client (`configure_providers`), for what the options leave open.
-        timeout: Total deadline in seconds where the options name none.
+        deadline: Total deadline in seconds where the options name none in `timeout`.
         **ask: Options as in `Ask`.
 
     Raises:
@@ -71,14 +71,14 @@ def question(model: str, *, defaults: Routing | None = None, timeout: float | No
     for name in ask:
         if name not in _NAMES:
             raise unknown_option(name, _NAMES)
-    deadline = _number(ask.get("timeout"), "timeout", low=0, open_low=True)
+    timeout = _number(ask.get("timeout"), "timeout", low=0, open_low=True)
     return Request(
         model=model.strip(),
         messages=(),
         options=_options(ask),
         routing=_routing(ask, defaults or Routing()),
         cache=_cache(ask.get("cache_config")),
-        timeout=timeout if deadline is None else deadline,
+        timeout=deadline if timeout is None else timeout,
     )
 
 

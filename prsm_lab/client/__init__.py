@@ -70,7 +70,7 @@ class _Base:
 
     def question(self, model: str, **options: Any) -> Request:
         """Build a `Request` without messages from the options of `create`, with this client's defaults."""
-        return ask.question(model, defaults=self.preferences, timeout=self.timeout, **options)
+        return ask.question(model, defaults=self.preferences, deadline=self.timeout, **options)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {type(self.engine).__name__.lower()}>"
