@@ -183,10 +183,12 @@ def _options(ask: Mapping[str, Any]) -> Options:
         seed=_whole(ask.get("seed"), "seed"),
         frequency_penalty=_number(ask.get("frequency_penalty"), "frequency_penalty", low=-2, high=2),
         presence_penalty=_number(ask.get("presence_penalty"), "presence_penalty", low=-2, high=2),
-        logit_bias=None if ask.get("logit_bias") is None else dict(ask["logit_bias"]),
-        tools=tuple(_tool(tool, position) for position, tool in enumerate(ask.get("tools") or ())),
+        logit_bias=None if ask.get("logit_bias") is None else dict(_mapping(ask["logit_bias"], "logit_bias")),
+        tools=tuple(_tool(tool, position) for position, tool in enumerate(_sequence(ask.get("tools"), "tools"))),
         tool_choice=_tool_choice(ask),
-        parallel_tool_calls=ask.get("parallel_tool_calls"),
+        parallel_tool_calls=None
+        if ask.get("parallel_tool_calls") is None
+        else _flag(ask["parallel_tool_calls"], "parallel_tool_calls"),
         schema=schema,
         schema_name=schema_name,
         user=ask.get("user"),
@@ -239,7 +241,8 @@ def _fallback(ask: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Strate
             details={"parameter": "fallback_config.strategies"},
         )
     if strategies is not None:
-        return tuple(_strategy(step, position) for position, step in enumerate(strategies))
+        steps = _sequence(strategies, "fallback_config.strategies")
+        return tuple(_strategy(step, position) for position, step in enumerate(steps))
     return None if providers is None else tuple(Strategy(provider=n) for n in _names(providers, "fallback_providers"))
 
 
@@ -303,7 +306,9 @@ def _tool_choice(ask: Mapping[str, Any]) -> str | JSON | None:
         return None
     if not ask.get("tools"):
         raise _wrong("tool_choice", "tools to choose from", choice, "no tools are given")
-    if isinstance(choice, str) and choice not in ("auto", "none", "required"):
+    if not isinstance(choice, (str, Mapping)) or (
+        isinstance(choice, str) and choice not in ("auto", "none", "required")
+    ):
         raise _wrong("tool_choice", "auto, none, required or a named function", choice)
     return choice
 
@@ -354,6 +359,14 @@ def _names(value: Any, name: str) -> tuple[str, ...]:
     if not isinstance(values, Sequence) or not all(isinstance(item, str) and item for item in values):
         raise _wrong(name, "string or list of strings", value)
     return tuple(values)
+
+
+def _sequence(value: Any, name: str) -> Sequence[Any]:
+    if value is None:
+        return ()
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise _wrong(name, "list", value)
+    return value
 
 
 def _flag(value: Any, name: str) -> bool:
