@@ -22,6 +22,8 @@ class Record(Value, frozen=True, kw_only=True):
     latency_ms: float | None = None
     inference: Inference | None = None
     error: JSON | None = None
+    partial: str | None = None
+    """What a failed answer had said before it broke."""
 
     def to_dict(self) -> JSON:
         """Return the seed's JSON of an inference's state."""

@@ -1,0 +1,78 @@
+"""What makes two questions the same: one digest over everything that shapes the answer."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from prsm_lab.types import Options, Request, Routing
+
+VERSION = 1
+"""Part of every digest: raise it when a change here would make old digests mean something else."""
+
+_encode = msgspec.json.Encoder(order="deterministic", enc_hook=str).encode
+
+
+def fingerprint(request: Request, origins: Sequence[str]) -> bytes:
+    """Return 32 bytes that are equal exactly for questions whose answers may stand for each other.
+
+    In it: model, messages, options, sample, who may answer, and where they really are. Not in it: run,
+    deadlines, retries and the cache's own settings.
+
+    Args:
+        request: The question.
+        origins: Where the providers that may answer really are (base URLs), so that an emulator's or another
+            server's answer never passes for this one's.
+    """
+    messages: Sequence[Any] = request.messages
+    if request.cache is not None and request.cache.key_strategy == "normalized":
+        messages = [_normalized(message) for message in messages]
+    asked = (VERSION, request.model, messages, _options(request.options), request.sample)
+    return hashlib.sha256(_utf8((asked, _who(request.routing), origins))).digest()
+
+
+def _utf8(content: object) -> bytes:
+    try:
+        return _encode(content)
+    except (UnicodeEncodeError, ValueError):  # a lone surrogate in a prompt is no reason to fail
+        return repr(content).encode("utf-8", "backslashreplace")
+
+
+def _options(options: Options) -> dict[str, Any]:
+    """Leave out what is not set, so that a new option does not change old digests."""
+    return {
+        name: value for name in options.__struct_fields__ if (value := getattr(options, name)) not in (None, ())
+    }
+
+
+def _who(routing: Routing) -> tuple[Any, ...]:
+    """The parts of routing that decide who answers; retries and deadlines do not."""
+    return (
+        routing.provider,
+        routing.primary,
+        [(step.provider, step.model) for step in routing.fallback],
+        routing.cost_optimization,
+        routing.latency_optimization,
+        routing.max_cost,
+        routing.quality_threshold,
+        routing.on_unsupported,
+    )
+
+
+_SPACE = re.compile(r"\s+")
+_MARKS = re.compile(r"[^\w\s]")
+
+
+def _normalized(message: dict[str, Any]) -> dict[str, Any]:
+    """Fold case, blanks and punctuation of a message's text."""
+    content = message.get("content")
+    if not isinstance(content, str):
+        return message
+    folded = _SPACE.sub(" ", _MARKS.sub(" ", content.casefold())).strip()
+    return {**message, "content": folded}

@@ -1,0 +1,46 @@
+"""Numbered steps from any older ledger to this version's; `PRAGMA user_version` says where a file stands."""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from prsm_lab.errors import InternalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _m001_tables(connection: sqlite3.Connection) -> None:
+    schema = files("prsm_lab.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
+    connection.executescript("BEGIN IMMEDIATE;" + schema + "PRAGMA user_version = 1; COMMIT;")
+
+
+STEPS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_m001_tables,)
+"""Step n brings a file from version n to n + 1, in one transaction that also sets `user_version`."""
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring a file to this version.
+
+    Raises:
+        InternalError: If the file is newer than this code: it is only read by the version that wrote it.
+    """
+    connection.create_function("unhex_", 1, bytes.fromhex, deterministic=True)
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(STEPS):
+        connection.close()
+        raise InternalError(
+            f"The ledger {path} was written by a newer prsm_lab (its version is {version}, this one knows "
+            f"{len(STEPS)}). Upgrade with `pip install -U prsm-lab`, or point PRSM_LEDGER to another file.",
+            details={"kind": "ledger"},
+        )
+    for step in STEPS[version:]:
+        try:
+            step(connection)
+        except sqlite3.OperationalError:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if connection.execute("PRAGMA user_version").fetchone()[0] <= version:
+                raise  # else another process was faster, and its tables are there

@@ -1,0 +1,70 @@
+"""The ledger's statements; values are always bound."""
+
+from typing import Final
+
+START: Final = """
+INSERT INTO inference (id, question, scope, run_id, status, owner, requested_model, request, created)
+VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?)
+"""
+
+FINISH: Final = """
+UPDATE inference
+SET status = 'completed', completed = ?, model = ?, provider = ?, response = ?, finish_reason = ?, prompt_tokens = ?,
+    completion_tokens = ?, cost = ?, price = ?, latency_ms = ?, cached = ?, source_id = ?, answer = ?, digest = ?
+WHERE id = ?
+"""
+
+FAIL: Final = """
+UPDATE inference SET status = 'failed', completed = ?, provider = ?, response = ?, error_code = ?, error = ?
+WHERE id = ?
+"""
+
+ATTEMPT: Final = "INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+RUN: Final = """
+INSERT INTO run (id, name, scope, kind, created, spec, data) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET created = excluded.created, spec = excluded.spec, data = excluded.data
+"""
+
+FORGET_ITEMS: Final = "DELETE FROM run_item WHERE run_id = ?"
+
+ITEM: Final = "INSERT OR REPLACE INTO run_item VALUES (?, ?, ?)"
+
+ORDER: Final = (START, FINISH, FAIL, ATTEMPT, RUN, FORGET_ITEMS, ITEM)
+"""In which the statements of one commit run."""
+
+# Answers served again from the cache stand for their source, which is found by the same fingerprint.
+FIND: Final = """
+SELECT question, answer, digest FROM inference
+WHERE question IN (SELECT unhex_(value) FROM json_each(:questions)) AND status = 'completed' AND source_id IS NULL
+  AND (:scope IS NULL OR scope = :scope) AND (:since IS NULL OR created >= :since)
+ORDER BY created
+"""
+
+GET: Final = "SELECT * FROM inference WHERE id = ?"
+
+RUN_BY_NAME: Final = "SELECT * FROM run WHERE id = :run OR name = :run ORDER BY created DESC LIMIT 1"
+
+# The state of a question: its latest answer, else its latest failure, else what is still running.
+_STATE: Final = """
+    SELECT i.id FROM inference i
+    WHERE i.question = item.question AND i.scope = {scope}
+    ORDER BY i.status = 'completed' DESC, i.created DESC LIMIT 1
+"""
+
+REPLAY: Final = (
+    "SELECT state.* FROM run_item item LEFT JOIN inference state ON state.id = ("
+    + _STATE.format(scope=":scope")
+    + ") WHERE item.run_id = :run ORDER BY item.position"
+)
+
+RUNS: Final = (
+    """
+SELECT run.id, run.name, run.scope, run.kind, run.created, run.spec, count(item.position) AS questions,
+       coalesce(sum(state.status = 'completed'), 0) AS answered, coalesce(sum(state.status = 'failed'), 0) AS failed,
+       (SELECT sum(cost) FROM inference WHERE inference.run_id = run.id) AS cost
+FROM run LEFT JOIN run_item item ON item.run_id = run.id
+LEFT JOIN inference state ON state.id = ("""
+    + _STATE.format(scope="run.scope")
+    + ") GROUP BY run.id ORDER BY run.created DESC"
+)

@@ -1,0 +1,108 @@
+"""What it cost and how fast it was: reports over the ledger.
+
+Latencies are those of answered questions that no cache served. Percentiles interpolate linearly between the
+nearest ranks (Hyndman and Fan's type 7, numpy's and pandas' default).
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from prsm_lab.types import Query, Report
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+ROWS: Final = """
+SELECT created, status, coalesce(model, requested_model) AS model, provider, prompt_tokens, completion_tokens, cost,
+       latency_ms, cached
+FROM inference
+WHERE status <> 'running' AND (error_code IS NULL OR error_code <> 'cancelled')
+  AND (:since IS NULL OR created >= :since) AND (:until IS NULL OR created < :until)
+  AND (:model IS NULL OR model = :model OR requested_model = :model) AND (:provider IS NULL OR provider = :provider)
+"""
+
+KNOCKS: Final = "SELECT provider, model, latency_ms, error_code FROM attempt WHERE started >= ?"
+
+
+def report(connection: sqlite3.Connection, query: Query) -> Report:
+    """Sum up the finished inferences that a query covers, and each of its groups."""
+    found = connection.execute(
+        ROWS, {"since": query.since, "until": query.until, "model": query.model, "provider": query.provider}
+    ).fetchall()
+    whole = _summed(found)
+    if not query.group_by:
+        return whole
+    groups: defaultdict[tuple[Any, ...], list[sqlite3.Row]] = defaultdict(list)
+    for row in found:
+        groups[tuple(_key(row, name) for name in query.group_by)].append(row)
+    lines = tuple(
+        {**dict(zip(query.group_by, key, strict=True)), **_fields(_summed(groups[key]))}
+        for key in sorted(groups, key=str)
+    )
+    return msgspec.structs.replace(whole, groups=lines)
+
+
+def _key(row: sqlite3.Row, name: str) -> Any:
+    if name == "day":
+        return datetime.datetime.fromtimestamp(row["created"], datetime.UTC).date().isoformat()
+    return row[name]
+
+
+def _fields(summed: Report) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(summed)
+    del fields["groups"]
+    return fields
+
+
+def _summed(found: Sequence[sqlite3.Row]) -> Report:
+    answered = [row for row in found if row["status"] == "completed"]
+    latencies = sorted(row["latency_ms"] for row in answered if not row["cached"] and row["latency_ms"] is not None)
+    counted = [row for row in answered if row["prompt_tokens"] is not None and row["completion_tokens"] is not None]
+    priced = [row["cost"] for row in answered if row["cost"] is not None]
+    return Report(
+        total_requests=len(found),
+        total_tokens=sum(row["prompt_tokens"] + row["completion_tokens"] for row in counted) if counted else None,
+        total_cost=math.fsum(priced) if priced else None,
+        unpriced_requests=len(answered) - len(priced),
+        avg_latency_ms=math.fsum(latencies) / len(latencies) if latencies else None,
+        p50_latency_ms=percentile(latencies, 0.50),
+        p95_latency_ms=percentile(latencies, 0.95),
+        p99_latency_ms=percentile(latencies, 0.99),
+        success_rate=len(answered) / len(found) if found else None,
+        cached_requests=sum(1 for row in answered if row["cached"]),
+    )
+
+
+def percentile(ordered: Sequence[float], share: float) -> float | None:
+    """Return a percentile of figures in ascending order; None if there are none.
+
+    >>> percentile([10.0, 20.0], 0.5)
+    15.0
+    """
+    if not ordered:
+        return None
+    position = (len(ordered) - 1) * share
+    low = math.floor(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+
+def recent(connection: sqlite3.Connection, since: float) -> dict[tuple[str, str], tuple[int, int, float | None]]:
+    """Return attempts, failures and median latency in ms by (provider, model id)."""
+    groups: defaultdict[tuple[str, str], list[tuple[float | None, str | None]]] = defaultdict(list)
+    for row in connection.execute(KNOCKS, (since,)):
+        groups[row["provider"], row["model"]].append((row["latency_ms"], row["error_code"]))
+    return {place: _route(knocks) for place, knocks in groups.items()}
+
+
+def _route(knocks: Iterable[tuple[float | None, str | None]]) -> tuple[int, int, float | None]:
+    knocks = list(knocks)
+    latencies = sorted(latency for latency, fault in knocks if fault is None and latency is not None)
+    return len(knocks), sum(1 for _, fault in knocks if fault is not None), percentile(latencies, 0.5)
