@@ -101,7 +101,7 @@ class Embedded:
                     else:
                         answer = item
         except PRSMError as error:
-            self._explain(error, request)
+            self._explain(error, targets[0])
             await self._record_failure(id, error)
             raise
         except (asyncio.CancelledError, GeneratorExit):  # the caller went away: say so in the ledger
@@ -147,7 +147,7 @@ class Embedded:
 
     async def models(self) -> tuple[Model, ...]:
         """Return the catalogue."""
-        return catalog.all()
+        return catalog.all_models()
 
     async def aclose(self) -> None:
         """Close all connections, then the ledger."""
@@ -193,10 +193,10 @@ class Embedded:
         self._ledger.fail(id, error, completed=time.time(), attempts=error.attempts, partial=error.partial)
         await self._ledger.written()
 
-    def _explain(self, error: PRSMError, request: Request) -> None:
+    def _explain(self, error: PRSMError, target: Target) -> None:
         """A model that is gone: say since when, and what came after it."""
         if isinstance(error, NotFoundError):
-            hint = catalog.warn_retired(catalog.find(request.model))
+            hint = catalog.retirement_note(catalog.find(target.name, target.provider))
             if hint and hint not in error.message:
                 error.message = f"{error.message} {hint}"
 

@@ -51,11 +51,8 @@ def candidates(request: Request, origins: Mapping[str, str]) -> tuple[Target, ..
     for step in request.routing.fallback:
         _add_fallback(chosen, step, requested, request, origins)
     if request.routing.cost_optimization or request.routing.latency_optimization:
-        chosen += [
-            target
-            for model in _peers(requested, request, origins)
-            if not _contains(chosen, target := _target(model, origins))
-        ]
+        peers = (_target(model, origins) for model in _peers(requested, request, origins))
+        chosen += [target for target in peers if not _contains(chosen, target)]
     return tuple(chosen)
 
 
@@ -92,7 +89,7 @@ def _requested(request: Request, origins: Mapping[str, str]) -> Model:
     wanted = request.routing.provider
     if wanted is not None:
         _known(wanted, "provider", origins)
-    model = catalog.find(request.model, wanted if wanted and wanted not in _BUILT_IN else None)
+    model = _named(request.model, wanted, origins)
     if wanted is not None and model.provider != wanted:
         return _at(model, wanted, "provider", request.model)
     if model.provider not in origins:
@@ -108,7 +105,15 @@ def _requested(request: Request, origins: Mapping[str, str]) -> Model:
     return model
 
 
-_BUILT_IN = frozenset({"openai", "anthropic", "huggingface"})
+_BUILT_IN = frozenset(catalog.BUILT_IN)
+
+
+def _named(name: str, provider: str | None, origins: Mapping[str, str]) -> Model:
+    """Read a model's name: `mine/anything` belongs to a provider that this client calls `mine`."""
+    head, slash, rest = name.partition("/")
+    if slash and head in origins and head not in _BUILT_IN:
+        return catalog.find(rest, head)
+    return catalog.find(name, provider if provider not in _BUILT_IN else None)
 
 
 def _known(provider: str, parameter: str, origins: Mapping[str, str]) -> None:
@@ -122,7 +127,7 @@ def _known(provider: str, parameter: str, origins: Mapping[str, str]) -> None:
 def _at(model: Model, provider: str, parameter: str, asked: str) -> Model:
     """The comparable model at another provider."""
     if provider not in _BUILT_IN:
-        return catalog.find(f"{provider}/{model.id}")
+        return catalog.find(model.id, provider)
     peer = catalog.equivalent(model, provider)
     if peer is None:
         raise InvalidRequestError(
@@ -136,7 +141,7 @@ def _at(model: Model, provider: str, parameter: str, asked: str) -> Model:
 def _same_model(model: Model, provider: str) -> Model | None:
     """The very same weights elsewhere (an open model on one's own server), if the catalogue knows of them."""
     try:
-        other = catalog.find(f"{provider}/{model.id}")
+        other = catalog.find(model.id, provider)
     except NotFoundError:
         return None
     return other if other.quality is not None and other.quality == model.quality else None
@@ -148,7 +153,7 @@ def _add_fallback(
     if step.provider is not None:
         _known(step.provider, "fallback_config.strategies", origins)
     if step.model is not None:
-        model = catalog.find(step.model, step.provider if step.provider not in _BUILT_IN else None)
+        model = _named(step.model, step.provider, origins)
         if step.provider is not None and model.provider != step.provider:
             model = _at(model, step.provider, "fallback_config.strategies", step.model)
     elif step.provider == requested.provider:
@@ -195,9 +200,9 @@ def _peers(requested: Model, request: Request, origins: Mapping[str, str]) -> li
         return []  # nothing says what would be good enough
     return [
         model
-        for model in catalog.all()
+        for model in catalog.all_models()
         if model.provider in origins
-        and model.retired is None
+        and not catalog.is_retired(model)
         and (known := quality.get(model.name)) is not None
         and known >= floor
         and prices.line(model) is not None

@@ -1,0 +1,233 @@
+"""What a token costs: one price line per model from the kept price library, and the sum over a usage.
+
+The library is [genai-prices](https://github.com/pydantic/genai-prices). Its own calculation costs 50 to 80 µs a
+request, so a model's line is read once and the sum is ours (checked against theirs in the tests). Only ids of the
+catalogue are looked up: the library matches loosely, and `claude-3-opus-typo` must not get a price.
+
+All prices are USD per million tokens; unknown is None.
+
+    >>> from prsm_lab.types import Usage
+    >>> cost(Usage(prompt_tokens=1_000_000, completion_tokens=0), line("gpt-4"))
+    30.0
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import math
+import warnings
+from typing import TYPE_CHECKING, Any, Final
+
+from prsm_lab import catalog
+from prsm_lab.errors import InvalidRequestError, NotFoundError
+from prsm_lab.types import Model, PriceLine, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["cost", "line", "reset", "set", "warn_unpriced", "worst_case"]
+
+_FREE: Final = PriceLine(input=0.0, output=0.0, cache_read=0.0, cache_write=0.0, source="runs on this machine")
+_LIBRARY_ID: Final = {"openai": "openai", "anthropic": "anthropic"}
+_CLASSES: Final[Mapping[str, str]] = {
+    "input": "input_mtok", "output": "output_mtok", "cache_read": "cache_read_mtok",
+    "cache_write": "cache_write_mtok", "cache_write_1h": "cache_write_1h_mtok",
+}  # fmt: skip
+TIERS: Final[Mapping[str, float]] = {"default": 1.0, "standard": 1.0, "auto": 1.0, "batch": 0.5, "flex": 0.5}
+"""Service tiers whose price follows from the list price. Others (priority, scale) have price lists of their own."""
+
+_own: dict[str, PriceLine] = {}
+_warned: dict[str, None] = {}
+
+
+def line(model: Model | str, provider: str | None = None, *, when: datetime.date | None = None) -> PriceLine | None:
+    """Return the list price of a model; None where nobody publishes one.
+
+    Args:
+        model: A model or its name in the catalogue.
+        provider: Its provider, where the name alone does not say.
+        when: The day whose prices are meant; default today.
+    """
+    name = model if isinstance(model, str) else model.name
+    if name in _own:
+        return _own[name]
+    return _listed(name, provider, when or datetime.datetime.now(datetime.UTC).date())
+
+
+@functools.lru_cache(4096)
+def _listed(name: str, provider: str | None, when: datetime.date) -> PriceLine | None:
+    try:
+        model = catalog.find(name, provider)
+    except NotFoundError:
+        return None
+    if model.provider == "local":
+        return _FREE
+    library = _LIBRARY_ID.get(model.provider)
+    return None if library is None or model.name.startswith("ft:") else _from_library(model.id, library, when)
+
+
+def _from_library(id: str, library: str, when: datetime.date) -> PriceLine | None:
+    from genai_prices import data_snapshot
+
+    snapshot = data_snapshot.get_snapshot()
+    moment = datetime.datetime.combine(when, datetime.time(12), datetime.UTC)
+    try:
+        _, found = snapshot.find_provider_model(id, None, library, None)
+    except LookupError:
+        return None
+    prices = found.get_prices(moment)
+    base: dict[str, float | None] = {}
+    steps: dict[int, dict[str, float]] = {}
+    for ours, theirs in _CLASSES.items():
+        price = getattr(prices, theirs, None)
+        base[ours] = _float(getattr(price, "base", price))
+        for tier in getattr(price, "tiers", ()):
+            steps.setdefault(int(tier.start), {})[ours] = float(tier.price)
+    if base["input"] is None or base["output"] is None:
+        return None
+    return PriceLine(
+        **base,
+        steps=tuple(sorted(steps.items())),
+        source=f"genai-prices {_version()} ({library}/{found.id})",
+        date=when.isoformat(),
+    )
+
+
+@functools.cache
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("genai-prices")
+
+
+def _float(price: Any) -> float | None:
+    return None if price is None else float(price)
+
+
+def cost(usage: Usage, prices: PriceLine | None) -> float | None:
+    """Return what a usage costs in USD; None where a price or a count that matters is unknown.
+
+    (prompt − cached − written) · input + cached · cache read + written · cache write + completion · output, the
+    prompt's size choosing the price step that holds for the whole request. A provider's own charge wins over any
+    table. A cache price that is not listed is the input price (OpenAI's rule for models without a discount).
+
+    Args:
+        usage: Tokens as the provider counted them.
+        prices: The model's price line.
+    """
+    if usage.charged is not None:
+        return usage.charged
+    if prices is None or usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    factor = 1.0 if usage.tier is None else TIERS.get(usage.tier)
+    at = _step(prices, usage.prompt_tokens)
+    if factor is None or at.input is None or at.output is None:
+        return None
+    cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
+    hour = usage.cache_write_1h_tokens or 0
+    read_price = at.input if at.cache_read is None else at.cache_read
+    write_price = at.input if at.cache_write is None else at.cache_write
+    hour_price = write_price if at.cache_write_1h is None else at.cache_write_1h
+    microdollars = (
+        max(usage.prompt_tokens - cached - written, 0) * at.input
+        + cached * read_price
+        + max(written - hour, 0) * write_price
+        + hour * hour_price
+        + usage.completion_tokens * at.output
+    )
+    return factor * microdollars / 1e6
+
+
+def _step(prices: PriceLine, prompt_tokens: int) -> PriceLine:
+    """The prices that hold for a prompt of this size."""
+    if not prices.steps:
+        return prices
+    reached = [figures for start, figures in prices.steps if prompt_tokens > start]
+    return _merged(prices, len(reached)) if reached else prices
+
+
+@functools.lru_cache(1024)
+def _merged_by_fields(fields: tuple[float | None, ...], steps: tuple[tuple[tuple[str, float], ...], ...]) -> PriceLine:
+    merged = dict(zip(_CLASSES, fields, strict=True))
+    for step in steps:
+        merged.update(step)
+    return PriceLine(**merged)
+
+
+def _merged(prices: PriceLine, count: int) -> PriceLine:
+    fields = tuple(getattr(prices, name) for name in _CLASSES)
+    return _merged_by_fields(fields, tuple(tuple(figures.items()) for _, figures in prices.steps[:count]))
+
+
+def worst_case(prompt_tokens: int, max_tokens: int, prices: PriceLine | None) -> float | None:
+    """Return the most that a request can cost in USD: its whole prompt uncached, its limit used up.
+
+    >>> worst_case(1000, 1000, PriceLine(input=1.0, output=2.0))
+    0.003
+    """
+    if prices is None:
+        return None
+    dearest = PriceLine(
+        input=_max(prices.input, prices.cache_write, prices.cache_write_1h), output=prices.output, steps=prices.steps
+    )
+    return cost(Usage(prompt_tokens=prompt_tokens, completion_tokens=max_tokens), dearest)
+
+
+def _max(*figures: float | None) -> float | None:
+    return max((figure for figure in figures if figure is not None), default=None)
+
+
+def set(  # noqa: A001 -- lab.prices.set is the public name
+    model: str,
+    *,
+    input: float,
+    output: float,
+    cache_read: float | None = None,
+    cache_write: float | None = None,
+    source: str = "set by the user",
+) -> PriceLine:
+    """Give a model a price, or another one than the list's, for this process.
+
+    Args:
+        model: The model's name, as you ask for it.
+        input: USD per million prompt tokens.
+        output: USD per million completion tokens.
+        cache_read: USD per million tokens read from the provider's cache; default the input price.
+        cache_write: USD per million tokens written to it; default the input price.
+        source: Where the price comes from; it is kept with every answer.
+
+    Raises:
+        InvalidRequestError: If a price is negative or no number.
+    """
+    for name, figure in (("input", input), ("output", output), ("cache_read", cache_read), ("cache_write", cache_write)):
+        if figure is not None and not (figure >= 0 and math.isfinite(figure)):
+            raise InvalidRequestError(
+                f"Price {name}={figure!r} is no amount of USD per million tokens.", details={"parameter": name}
+            )
+    try:
+        name = catalog.find(model).name
+    except NotFoundError:
+        name = model
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    _own[name] = PriceLine(
+        input=input, output=output, cache_read=cache_read, cache_write=cache_write, source=source, date=today
+    )
+    return _own[name]
+
+
+def reset() -> None:
+    """Forget all prices that were set, and which unpriced models were warned of."""
+    _own.clear()
+    _warned.clear()
+
+
+def warn_unpriced(model: str) -> None:
+    """Warn once per model that its cost is not known."""
+    if model not in _warned:
+        _warned[model] = None
+        warnings.warn(
+            f"No price is known for {model!r}: its cost is NA. Set one with "
+            f"lab.prices.set({model!r}, input=…, output=…) in USD per million tokens.",
+            stacklevel=2,
+        )
