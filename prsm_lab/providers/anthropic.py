@@ -1,0 +1,47 @@
+"""Window to Anthropic: Messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prsm_lab.providers import messages
+from prsm_lab.providers.window import CONNECT_SECONDS, IDLE_SECONDS, Call, Window
+
+if TYPE_CHECKING:
+    from prsm_lab.types import Request, Target
+
+
+class Anthropic(Window):
+    """Anthropic through its SDK.
+
+    >>> from prsm_lab.settings import access
+    >>> Anthropic(access("anthropic", api_key="sk-ant-1", environ={})).origin
+    'https://api.anthropic.com'
+    """
+
+    def _make_client(self) -> Any:
+        import anthropic
+        import httpx2
+
+        key = self._access.key
+        return anthropic.AsyncAnthropic(
+            api_key=key.reveal() if key else None,
+            auth_token=None,
+            base_url=self._access.base_url,
+            max_retries=0,
+            timeout=httpx2.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS),
+            http_client=anthropic.DefaultAioHttpClient(
+                limits=httpx2.Limits(max_connections=self._pool, max_keepalive_connections=self._pool),
+                follow_redirects=False,
+                timeout=httpx2.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS),
+            ),
+        )
+
+    def _call(self, request: Request, target: Target, *, live: bool) -> Call:
+        body, headers, dropped = messages.to_wire(request, target, live=live)
+        return Call(messages.PATH, body, headers, dropped, messages.from_wire, messages.Fold)
+
+    def _sdk_faults(self) -> tuple[type[Exception], ...]:
+        import anthropic
+
+        return (anthropic.AnthropicError,)

@@ -1,0 +1,306 @@
+"""OpenAI's Chat Completions, and everybody who speaks it: requests to the wire, answers from it. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from prsm_lab.providers import faults, fit
+from prsm_lab.providers.reading import Calls, Lenient, arguments, read
+from prsm_lab.types import Delta, FinishReason, Reply, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from prsm_lab.providers.sse import Event
+    from prsm_lab.types import JSON, Message, Request, Target
+
+Dialect = Literal["openai", "compatible"]
+PATH: Final = "/chat/completions"
+
+FINISH: Final[dict[str, FinishReason]] = {
+    "stop": "stop", "eos_token": "stop", "eos": "stop", "stop_sequence": "stop", "end_turn": "stop",
+    "length": "length", "max_tokens": "length", "model_length": "length",
+    "tool_calls": "tool_calls", "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}  # fmt: skip
+
+
+# -------------------------------------------------------------------------------------------------- to the wire
+
+
+def to_wire(request: Request, target: Target, *, live: bool, dialect: Dialect) -> tuple[JSON, tuple[str, ...]]:
+    """Return the request's body, and the names of options that were left out on request.
+
+    Args:
+        request: What is asked.
+        target: Which model.
+        live: Ask for a stream.
+        dialect: `openai` for OpenAI itself; `compatible` sends only what all such servers know.
+
+    Raises:
+        InvalidRequestError: If the model does not take an option.
+    """
+    options, dropped = fit.fitted(request, target)
+    official = dialect == "openai"
+    body: JSON = {"model": target.model, "messages": [_message(m, official) for m in request.messages]}
+    if options.max_tokens is not None:
+        body["max_completion_tokens" if official else "max_tokens"] = options.max_tokens
+    for name in (*fit.SAMPLING, "seed", "logit_bias"):
+        if (value := getattr(options, name)) is not None:
+            body[name] = value
+    if options.stop:
+        body["stop"] = list(options.stop)
+    if options.tools:
+        body["tools"] = list(options.tools)
+    if options.tool_choice is not None:
+        body["tool_choice"] = options.tool_choice
+    if options.parallel_tool_calls is not None and options.tools:
+        body["parallel_tool_calls"] = options.parallel_tool_calls
+    if options.schema is not None:
+        format = {"name": options.schema_name or "answer", "strict": True, "schema": options.schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": format}
+    if (effort := fit.effort_of(options)) is not None:
+        body["reasoning_effort"] = effort
+    if options.user is not None:
+        body["safety_identifier" if official else "user"] = options.user
+    if live:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+    return fit.with_extra(body, options.extra), dropped
+
+
+def _message(message: Message, official: bool) -> Message:
+    """Compatible servers know no `developer`; nobody wants its own reasoning text back (DeepSeek answers 400)."""
+    if not official and message.get("role") == "developer":
+        message = {**message, "role": "system"}
+    if "reasoning_content" in message or "reasoning" in message:
+        message = {k: v for k, v in message.items() if k not in ("reasoning_content", "reasoning")}
+    return message
+
+
+# ------------------------------------------------------------------------------------------------ from the wire
+
+
+class _Function(Lenient):
+    name: str | None = None
+    arguments: Any = None
+
+
+class _Call(Lenient):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Said(Lenient):
+    """A message, or a piece of one."""
+
+    content: Any = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Choice(Lenient):
+    index: int = 0
+    message: _Said | None = None
+    delta: _Said | None = None
+    finish_reason: str | None = None
+
+
+class _Details(Lenient):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Lenient):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    cost: float | None = None
+
+
+class _Answer(Lenient):
+    id: str | None = None
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    service_tier: str | None = None
+    error: Any = None
+
+
+_decoder = msgspec.json.Decoder(_Answer)
+
+
+def usage_of(counted: _Usage | None, tier: str | None) -> Usage:
+    """Tokens in neutral names; what the server did not say stays None."""
+    if counted is None:
+        return Usage(tier=_tier(tier))
+    prompt, completion = counted.prompt_tokens_details, counted.completion_tokens_details
+    return Usage(
+        prompt_tokens=_count(counted.prompt_tokens),
+        completion_tokens=_count(counted.completion_tokens),
+        cached_tokens=prompt and prompt.cached_tokens,
+        cache_write_tokens=prompt and prompt.cache_write_tokens,
+        reasoning_tokens=completion and completion.reasoning_tokens,
+        tier=_tier(tier),
+        charged=counted.cost,
+    )
+
+
+def _count(tokens: int | None) -> int | None:
+    """A negative count is no count."""
+    return tokens if tokens is None or tokens >= 0 else None
+
+
+def _tier(tier: str | None) -> str | None:
+    return None if tier in (None, "default", "auto", "standard") else tier
+
+
+def from_wire(raw: bytes, *, provider: str) -> Reply:
+    """Read a whole answer.
+
+    Raises:
+        ProviderError: If it holds none: no JSON, an error object, no choices, nothing said and no reason why.
+    """
+    answer = read(_decoder, raw, provider=provider)
+    if answer.error:
+        raise faults.from_object(provider, answer.error)
+    if not answer.choices or answer.choices[0].message is None:
+        raise faults.malformed(provider, "it holds no choices")
+    choice = answer.choices[0]
+    said = choice.message
+    assert said is not None
+    calls = tuple(_whole_call(call, n) for n, call in enumerate(said.tool_calls or ()) if call.function)
+    text, mended = faults.repaired(_text(said.content)) if said.content is not None else (None, False)
+    refusal = said.refusal
+    finish = finish_of(choice.finish_reason, calls=bool(calls), refused=bool(refusal))
+    if choice.finish_reason is None and finish is None and (text or calls):
+        finish = "tool_calls" if calls else "stop"  # Ollama sends null on complete answers
+    if finish is None or (finish == "stop" and text is None and not refusal):
+        raise faults.malformed(provider, "it says nothing and not why")
+    return Reply(
+        text=refusal if refusal and not text else text,
+        finish_reason=finish,
+        usage=usage_of(answer.usage, answer.service_tier),
+        served_model=answer.model,
+        reasoning=said.reasoning_content or said.reasoning or "",
+        tool_calls=calls,
+        provider_id=answer.id,
+        raw_finish=choice.finish_reason if choice.finish_reason not in FINISH else None,
+        repaired=mended,
+    )
+
+
+def _whole_call(call: _Call, n: int) -> ToolCall:
+    function = call.function or _Function()
+    return ToolCall(id=call.id or f"call_{n}", name=function.name or "", arguments=arguments(function.arguments))
+
+
+def _text(content: Any) -> str:
+    """Some servers answer in parts."""
+    if isinstance(content, list):
+        return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else str(content)
+
+
+def finish_of(word: str | None, *, calls: bool, refused: bool) -> FinishReason | None:
+    """Normalise by content: calls mean `tool_calls`, a refusal `content_filter`, whatever the word."""
+    finish = None if word is None else FINISH.get(word)
+    if refused:
+        return "content_filter"
+    return "tool_calls" if calls and finish == "stop" else finish
+
+
+class Fold:
+    """A chat stream, folded event by event.
+
+    Args:
+        provider: For messages of faults.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls = Calls()
+        self._finish: str | None = None
+        self._usage: _Usage | None = None
+        self._tier: str | None = None
+        self._model: str | None = None
+        self._id: str | None = None
+        self._mended = False
+
+    def feed(self, event: Event) -> list[Delta]:
+        """Take one event; return what of it is new to the reader."""
+        if event.data.strip() == b"[DONE]":
+            return []
+        chunk = read(_decoder, event.data, provider=self._provider)
+        if chunk.error:
+            raise faults.from_object(self._provider, chunk.error)
+        if event.name == b"error":
+            raise faults.from_object(self._provider, event.data.decode("utf-8", "replace"))
+        self._usage = chunk.usage or self._usage
+        self._tier = chunk.service_tier or self._tier
+        self._model = chunk.model or self._model
+        self._id = chunk.id or self._id
+        deltas: list[Delta] = []
+        for choice in chunk.choices or ():
+            if choice.index == 0:
+                self._finish = choice.finish_reason or self._finish
+                if choice.delta is not None:
+                    deltas += self._said(choice.delta)
+        return deltas
+
+    def _said(self, said: _Said) -> list[Delta]:
+        deltas = []
+        thought = said.reasoning_content or said.reasoning
+        if thought:
+            self._reasoning.append(thought)
+            deltas.append(Delta(reasoning=thought))
+        if said.content:
+            text, mended = faults.repaired(_text(said.content))
+            self._mended |= mended
+            self._text.append(text)
+            deltas.append(Delta(text=text))
+        if said.refusal:
+            self._refusal.append(said.refusal)
+            deltas.append(Delta(text=said.refusal))
+        for call in said.tool_calls or ():
+            function = call.function or _Function()
+            place = self._calls.place(call.index, call.id)
+            piece = function.arguments if isinstance(function.arguments, str) else ""
+            self._calls.add(place, name=function.name, text=piece, id=call.id)
+            deltas.append(Delta(call_index=place, call_id=call.id, call_name=function.name, arguments=piece))
+        return deltas
+
+    def partial(self) -> Reply:
+        """What there is so far."""
+        return self._reply(None)
+
+    def end(self) -> Reply:
+        """Return the whole answer.
+
+        Raises:
+            ProviderError: If the stream ended without a finish reason.
+        """
+        finish = finish_of(self._finish, calls=bool(self._calls), refused=bool(self._refusal))
+        if finish is None:
+            raise faults.truncated(self._provider, partial=self.partial())
+        return self._reply(finish)
+
+    def _reply(self, finish: FinishReason | None) -> Reply:
+        return Reply(
+            text="".join(self._text) or "".join(self._refusal),
+            finish_reason=finish,
+            usage=usage_of(self._usage, self._tier),
+            served_model=self._model,
+            reasoning="".join(self._reasoning),
+            tool_calls=self._calls.done(),
+            provider_id=self._id,
+            repaired=self._mended,
+        )

@@ -1,0 +1,123 @@
+"""Does a request fit a model? Pure: which options it does not take, and the request without them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from prsm_lab.errors import InvalidRequestError
+from prsm_lab.providers import faults
+
+if TYPE_CHECKING:
+    from prsm_lab.types import JSON, Capabilities, Options, Request, Target
+
+SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
+
+
+class Fitted(NamedTuple):
+    """Options that a target takes, and the names of those that were left out on request."""
+
+    options: Options
+    dropped: tuple[str, ...]
+
+
+def fitted(request: Request, target: Target, *, never: frozenset[str] = frozenset()) -> Fitted:
+    """Return the request's options as the target takes them.
+
+    Args:
+        request: What is asked.
+        target: Who is to answer; its capabilities are data of the catalogue.
+        never: Options that the target's wire has no place for.
+
+    Raises:
+        InvalidRequestError: Naming model and options, unless the request says `on_unsupported="drop"`.
+    """
+    misfits = _misfits(request.options, target.capabilities, never)
+    if has_images(request) and not target.capabilities.images:
+        raise faults.unsupported(target.provider, target.name, ["images"], "it reads text only")
+    if not misfits:
+        return Fitted(request.options, ())
+    if request.routing.on_unsupported == "refuse":
+        raise faults.unsupported(target.provider, target.name, misfits, _reason(request.options, target, misfits))
+    blank: dict[str, Any] = {name: () if name in ("stop", "tools") else None for name in misfits}
+    if "tools" in misfits:
+        blank["tool_choice"] = None
+    return Fitted(msgspec.structs.replace(request.options, **blank), tuple(misfits))
+
+
+def _misfits(options: Options, takes: Capabilities, never: frozenset[str]) -> list[str]:
+    out = []
+    for name in SAMPLING:
+        if getattr(options, name) is not None and (name in never or not _samples(options, takes)):
+            out.append(name)
+    if options.temperature is not None and options.temperature > takes.max_temperature and "temperature" not in out:
+        out.append("temperature")
+    if options.logit_bias is not None and ("logit_bias" in never or not _samples(options, takes)):
+        out.append("logit_bias")
+    if options.stop and ("stop" in never or not takes.stop):
+        out.append("stop")
+    if options.seed is not None and ("seed" in never or not takes.seed):
+        out.append("seed")
+    if options.tools and ("tools" in never or not takes.tools):
+        out.append("tools")
+    elif is_forced(options) and not takes.forced_tools:
+        out.append("tool_choice")
+    if options.schema is not None and ("schema" in never or not takes.schema):
+        out.append("schema")
+    return out
+
+
+def _samples(options: Options, takes: Capabilities) -> bool:
+    """Does the model take sampling parameters as this request uses it?"""
+    if takes.sampling != "without_reasoning":
+        return takes.sampling == "yes"
+    effort = effort_of(options)
+    thinks = bool((options.extra or {}).get("thinking"))
+    return not thinks and (effort == "none" or (effort is None and takes.reasoning == "optional"))
+
+
+def _reason(options: Options, target: Target, misfits: list[str]) -> str:
+    highest = target.capabilities.max_temperature
+    if "temperature" in misfits and options.temperature is not None and options.temperature > highest:
+        return f"its temperature goes from 0 to {highest:g}"
+    if target.capabilities.reasoning != "none" and any(name in misfits for name in SAMPLING):
+        return "it reasons, and does not sample while it does"
+    return ""
+
+
+def effort_of(options: Options) -> str | None:
+    """The neutral reasoning effort, `extra={"effort": …}`."""
+    return None if options.extra is None else options.extra.get("effort")
+
+
+def is_forced(options: Options) -> bool:
+    """Must the model call a tool?"""
+    return options.tool_choice == "required" or isinstance(options.tool_choice, dict)
+
+
+def has_images(request: Request) -> bool:
+    return any(
+        isinstance(part, dict) and part.get("type") == "image_url"
+        for message in request.messages
+        if isinstance(content := message.get("content"), (list, tuple))
+        for part in content
+    )
+
+
+def with_extra(body: JSON, extra: JSON | None, *, translated: tuple[str, ...] = ("effort",)) -> JSON:
+    """Merge the caller's provider-specific options last.
+
+    Raises:
+        InvalidRequestError: If one of them is already set by an option of ours.
+    """
+    for name, value in (extra or {}).items():
+        if name in translated:
+            continue
+        if name in body:
+            raise InvalidRequestError(
+                f"extra[{name!r}] contradicts an option that sets the same field; give one of them.",
+                details={"parameter": f"extra.{name}"},
+            )
+        body[name] = value
+    return body

@@ -1,0 +1,100 @@
+"""A Python function as a model: `Client(providers={"mine": f})`, then ask for `mine/anything`.
+
+`f(prompt)` takes the last user message's text; `f(messages=…)` or `f(messages, **options)` takes the whole chat. It
+returns text, or yields pieces of it, sync or async. A sync function runs in a worker thread, so that it does not
+stop the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from prsm_lab.errors import ProviderError, PRSMError
+from prsm_lab.providers import faults
+from prsm_lab.types import Delta, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from prsm_lab.types import Request, Target
+
+_END = object()
+
+
+class Function:
+    """A window to one callable.
+
+    Args:
+        name: What the provider is called.
+        call: The function.
+    """
+
+    def __init__(self, name: str, call: Callable[..., Any]) -> None:
+        self.name = name
+        self.origin = f"function:{name}:{getattr(call, '__qualname__', type(call).__name__)}"
+        self._call = call
+        names = list(inspect.signature(call).parameters)
+        self._takes_messages = bool(names) and names[0] == "messages"
+        self._takes_options = any(
+            parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in inspect.signature(call).parameters.values()
+        )
+
+    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
+        """Call the function; pieces that it yields are deltas."""
+        said: list[str] = []
+        try:
+            async for piece in self._pieces(request, target):
+                said.append(piece)
+                if live:
+                    yield Delta(text=piece)
+        except PRSMError:
+            raise
+        except Exception as fault:  # somebody else's function: whatever it raises is the provider's fault
+            raise ProviderError(
+                f"The function behind {self.name!r} raised {type(fault).__name__}: {faults.redacted(str(fault))}",
+                provider=self.name, details={"kind": "function"}, verdict="next", max_retries=0,
+                partial=Reply(text="".join(said)),
+            ) from fault  # fmt: skip
+        text, mended = faults.repaired("".join(said))
+        yield Reply(text=text, finish_reason="stop", served_model=target.model, repaired=mended)
+
+    async def _pieces(self, request: Request, target: Target) -> AsyncIterator[str]:
+        result = await self._result(request, target)
+        if hasattr(result, "__aiter__"):
+            async for piece in result:
+                yield str(piece)
+        elif inspect.isgenerator(result):
+            while (piece := await asyncio.to_thread(_next, result)) is not _END:
+                yield str(piece)
+        else:
+            yield str(result)
+
+    async def _result(self, request: Request, target: Target) -> Any:
+        first: Any = list(request.messages) if self._takes_messages else _last_text(request)
+        options: dict[str, Any] = {}
+        if self._takes_options:
+            set_here = request.options
+            options = {name: v for name in set_here.__struct_fields__ if (v := getattr(set_here, name)) not in (None, ())}
+            options["model"] = target.model
+        if inspect.iscoroutinefunction(self._call):
+            return await self._call(first, **options)
+        if inspect.isasyncgenfunction(self._call) or inspect.isgeneratorfunction(self._call):
+            return self._call(first, **options)
+        result = await asyncio.to_thread(self._call, first, **options)
+        return await result if inspect.isawaitable(result) else result
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def _next(pieces: Iterator[Any]) -> Any:
+    return next(pieces, _END)
+
+
+def _last_text(request: Request) -> str:
+    content = request.messages[-1].get("content")
+    if isinstance(content, str):
+        return content
+    return " ".join(part.get("text", "") for part in content or () if isinstance(part, dict))

@@ -1,0 +1,320 @@
+"""OpenAI's Responses, for models that reason: requests to the wire, answers from it. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from prsm_lab.providers import faults, fit
+from prsm_lab.providers.reading import Calls, Lenient, arguments, read
+from prsm_lab.types import Delta, FinishReason, Reply, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from prsm_lab.providers.sse import Event
+    from prsm_lab.types import JSON, Message, Options, Request, Target
+
+PATH: Final = "/responses"
+NEVER: Final = frozenset({"stop", "seed", "logit_bias", "frequency_penalty", "presence_penalty"})
+LEAST_TOKENS: Final = 16
+"""The API refuses a smaller `max_output_tokens`."""
+
+
+# -------------------------------------------------------------------------------------------------- to the wire
+
+
+def to_wire(request: Request, target: Target, *, live: bool) -> tuple[JSON, tuple[str, ...]]:
+    """Return the request's body, and the names of options that were left out on request.
+
+    `store` is false: the API's own default keeps every question for 30 days.
+
+    Raises:
+        InvalidRequestError: If the model does not take an option.
+    """
+    options, dropped = fit.fitted(request, target, never=NEVER)
+    body: JSON = {"model": target.model, "store": False}
+    leading = _leading(request.messages)
+    if leading:
+        body["instructions"] = "\n\n".join(_plain(message) for message in leading)
+    body["input"] = [item for message in request.messages[len(leading) :] for item in _items(message)]
+    if options.max_tokens is not None:
+        body["max_output_tokens"] = max(options.max_tokens, LEAST_TOKENS)
+    for name in ("temperature", "top_p"):
+        if (value := getattr(options, name)) is not None:
+            body[name] = value
+    _add_tools(body, options)
+    if options.schema is not None:
+        format = {"type": "json_schema", "name": options.schema_name or "answer", "strict": True}
+        body["text"] = {"format": {**format, "schema": options.schema}}
+    if (effort := fit.effort_of(options)) is not None:
+        body["reasoning"] = {"effort": effort}
+    if options.user is not None:
+        body["safety_identifier"] = options.user
+    if live:
+        body["stream"] = True
+    return fit.with_extra(body, options.extra), dropped
+
+
+def _add_tools(body: JSON, options: Options) -> None:
+    if not options.tools:
+        return
+    body["tools"] = [
+        {
+            "type": "function",
+            **{k: v for k, v in tool["function"].items() if k != "strict"},
+            "strict": bool(tool["function"].get("strict", False)),
+        }
+        for tool in options.tools
+    ]
+    choice = options.tool_choice
+    if choice is not None:
+        named = choice["function"]["name"] if isinstance(choice, dict) and "function" in choice else None
+        body["tool_choice"] = choice if named is None else {"type": "function", "name": named}
+    if options.parallel_tool_calls is not None:
+        body["parallel_tool_calls"] = options.parallel_tool_calls
+
+
+def _leading(messages: tuple[Message, ...]) -> list[Message]:
+    leading = []
+    for message in messages:
+        if message["role"] not in ("system", "developer"):
+            break
+        leading.append(message)
+    return leading
+
+
+def _plain(message: Message) -> str:
+    content = message.get("content")
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content or ())
+
+
+def _items(message: Message) -> list[JSON]:
+    """One chat message as input items: calls and their results are items of their own."""
+    role, content = message["role"], message.get("content")
+    if role == "tool":
+        return [{"type": "function_call_output", "call_id": message["tool_call_id"], "output": _plain(message)}]
+    items: list[JSON] = []
+    if content not in (None, ""):
+        items.append({"role": "developer" if role == "system" else role, "content": _parts(content, role)})
+    for call in message.get("tool_calls") or ():
+        function = call["function"]
+        items.append({
+            "type": "function_call", "call_id": call["id"], "name": function["name"],
+            "arguments": function.get("arguments") or "{}",
+        })  # fmt: skip
+    return items
+
+
+def _parts(content: Any, role: str) -> Any:
+    if isinstance(content, str):
+        return content
+    return [_part(part, role) for part in content]
+
+
+def _part(part: JSON, role: str) -> JSON:
+    if part.get("type") == "image_url":
+        image = part["image_url"]
+        return {"type": "input_image", "image_url": image["url"], "detail": image.get("detail", "auto")}
+    if part.get("type") == "text":
+        return {"type": "output_text" if role == "assistant" else "input_text", "text": part["text"]}
+    if part.get("type") == "file":
+        return {"type": "input_file", **part["file"]}
+    return part
+
+
+# ------------------------------------------------------------------------------------------------ from the wire
+
+
+class _Part(Lenient):
+    type: str = ""
+    text: str | None = None
+    refusal: str | None = None
+
+
+class _Item(Lenient):
+    type: str = ""
+    content: list[_Part] | None = None
+    summary: list[_Part] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: Any = None
+
+
+class _Details(Lenient):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Lenient):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _Details | None = None
+    output_tokens_details: _Details | None = None
+
+
+class _Incomplete(Lenient):
+    reason: str | None = None
+
+
+class _Response(Lenient):
+    id: str | None = None
+    model: str | None = None
+    status: str | None = None
+    output: list[_Item] | None = None
+    usage: _Usage | None = None
+    incomplete_details: _Incomplete | None = None
+    service_tier: str | None = None
+    error: Any = None
+
+
+class _Event(Lenient):
+    type: str = ""
+    delta: Any = None
+    item: _Item | None = None
+    output_index: int | None = None
+    response: _Response | None = None
+    error: Any = None
+    code: Any = None
+    message: Any = None
+
+
+_whole = msgspec.json.Decoder(_Response)
+_event = msgspec.json.Decoder(_Event)
+
+
+def _usage(counted: _Usage | None, tier: str | None) -> Usage:
+    tier = None if tier in (None, "default", "auto") else tier
+    if counted is None:
+        return Usage(tier=tier)
+    read_in, put_out = counted.input_tokens_details, counted.output_tokens_details
+    return Usage(
+        prompt_tokens=counted.input_tokens,
+        completion_tokens=counted.output_tokens,
+        cached_tokens=read_in and read_in.cached_tokens,
+        cache_write_tokens=read_in and read_in.cache_write_tokens,
+        reasoning_tokens=put_out and put_out.reasoning_tokens,
+        tier=tier,
+    )
+
+
+def _finish(response: _Response, *, calls: bool, refused: bool) -> FinishReason | None:
+    if response.status == "completed":
+        return "content_filter" if refused else "tool_calls" if calls else "stop"
+    if response.status == "incomplete":
+        reason = response.incomplete_details and response.incomplete_details.reason
+        return "content_filter" if reason == "content_filter" else "length"
+    return None
+
+
+def from_wire(raw: bytes, *, provider: str) -> Reply:
+    """Read a whole answer.
+
+    Raises:
+        ProviderError: If it holds none, or failed.
+    """
+    response = read(_whole, raw, provider=provider)
+    if response.error:
+        raise faults.from_object(provider, response.error)
+    if response.output is None or response.status is None:
+        raise faults.malformed(provider, "it holds no output")
+    parts = [part for item in response.output if item.type == "message" for part in item.content or ()]
+    refusal = "".join(part.refusal or "" for part in parts if part.type == "refusal")
+    text, mended = faults.repaired("".join(part.text or "" for part in parts if part.type == "output_text"))
+    calls = tuple(
+        ToolCall(id=item.call_id or f"call_{n}", name=item.name or "", arguments=arguments(item.arguments))
+        for n, item in enumerate(i for i in response.output if i.type == "function_call")
+    )
+    finish = _finish(response, calls=bool(calls), refused=bool(refusal))
+    if finish is None:
+        raise faults.malformed(provider, f"its status is {response.status!r}")
+    if finish == "stop" and not text:
+        raise faults.malformed(provider, "it says nothing and not why")
+    thoughts = [part.text or "" for item in response.output if item.type == "reasoning" for part in item.summary or ()]
+    return Reply(
+        text=text or refusal,
+        finish_reason=finish,
+        usage=_usage(response.usage, response.service_tier),
+        served_model=response.model,
+        reasoning="\n\n".join(thoughts),
+        tool_calls=calls,
+        provider_id=response.id,
+        repaired=mended,
+    )
+
+
+class Fold:
+    """A Responses stream, folded event by event; only its terminal event makes it an answer."""
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._reasoning: list[str] = []
+        self._calls = Calls()
+        self._last: _Response | None = None
+        self._ended = False
+        self._mended = False
+
+    def feed(self, event: Event) -> list[Delta]:
+        """Take one event; return what of it is new to the reader."""
+        if event.data.strip() == b"[DONE]":
+            return []
+        got = read(_event, event.data, provider=self._provider)
+        self._last = got.response or self._last
+        match got.type:
+            case "response.output_text.delta" if isinstance(got.delta, str):
+                text, mended = faults.repaired(got.delta)
+                self._mended |= mended
+                self._text.append(text)
+                return [Delta(text=text)]
+            case "response.refusal.delta" if isinstance(got.delta, str):
+                self._refusal.append(got.delta)
+                return [Delta(text=got.delta)]
+            case "response.reasoning_summary_text.delta" if isinstance(got.delta, str):
+                self._reasoning.append(got.delta)
+                return [Delta(reasoning=got.delta)]
+            case "response.output_item.added" if got.item is not None and got.item.type == "function_call":
+                place = self._calls.place(got.output_index, got.item.call_id)
+                self._calls.add(place, name=got.item.name)
+                return [Delta(call_index=place, call_id=got.item.call_id, call_name=got.item.name)]
+            case "response.function_call_arguments.delta" if isinstance(got.delta, str):
+                place = self._calls.place(got.output_index, None)
+                self._calls.add(place, text=got.delta)
+                return [Delta(call_index=place, arguments=got.delta)]
+            case "response.completed" | "response.incomplete":
+                self._ended = True
+            case "response.failed":
+                raise faults.from_object(self._provider, self._last and self._last.error, partial=self.partial())
+            case "error":
+                fault = got.error or {"code": got.code, "message": got.message}
+                raise faults.from_object(self._provider, fault, partial=self.partial())
+            case "" if got.error:
+                raise faults.from_object(self._provider, got.error, partial=self.partial())
+        return []
+
+    def partial(self) -> Reply:
+        """What there is so far."""
+        return self._reply(None)
+
+    def end(self) -> Reply:
+        """Return the whole answer; ProviderError if the terminal event did not come."""
+        finish = None
+        if self._ended and self._last is not None:
+            finish = _finish(self._last, calls=bool(self._calls), refused=bool(self._refusal))
+        if finish is None:
+            raise faults.truncated(self._provider, partial=self.partial())
+        return self._reply(finish)
+
+    def _reply(self, finish: FinishReason | None) -> Reply:
+        last = self._last or _Response()
+        return Reply(
+            text="".join(self._text) or "".join(self._refusal),
+            finish_reason=finish,
+            usage=_usage(last.usage, last.service_tier),
+            served_model=last.model,
+            reasoning="".join(self._reasoning),
+            tool_calls=self._calls.done(),
+            provider_id=last.id,
+            repaired=self._mended,
+        )
