@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from prsm_lab.providers import faults, fit
-from prsm_lab.providers.reading import Calls, Lenient, arguments, read
+from prsm_lab.providers.reading import Calls, Lenient, Prose, arguments, count, nested, read, word
 from prsm_lab.types import Delta, FinishReason, Reply, ToolCall, Usage
 
 if TYPE_CHECKING:
+    from prsm_lab.errors import PRSMError
     from prsm_lab.providers.sse import Event
     from prsm_lab.types import JSON, Message, Request, Target
 
@@ -40,8 +41,9 @@ def to_wire(request: Request, target: Target, *, live: bool, dialect: Dialect) -
     Raises:
         InvalidRequestError: If the model does not take an option.
     """
-    options, dropped = fit.fitted(request, target)
     official = dialect == "openai"
+    no_effort = official and (target.capabilities.reasoning == "none" or fit.effort_of(request.options) == "max")
+    options, dropped = fit.fitted(request, target, never=frozenset({"effort"}) if no_effort else frozenset())
     body: JSON = {"model": target.model, "messages": [_message(m, official) for m in request.messages]}
     if options.max_tokens is not None:
         body["max_completion_tokens" if official else "max_tokens"] = options.max_tokens
@@ -57,7 +59,7 @@ def to_wire(request: Request, target: Target, *, live: bool, dialect: Dialect) -
     if options.parallel_tool_calls is not None and options.tools:
         body["parallel_tool_calls"] = options.parallel_tool_calls
     if options.schema is not None:
-        format = {"name": options.schema_name or "answer", "strict": True, "schema": options.schema}
+        format = {"name": fit.schema_name(options), "strict": fit.strict(options.schema), "schema": options.schema}
         body["response_format"] = {"type": "json_schema", "json_schema": format}
     if (effort := fit.effort_of(options)) is not None:
         body["reasoning_effort"] = effort
@@ -106,58 +108,59 @@ class _Choice(Lenient):
     index: int = 0
     message: _Said | None = None
     delta: _Said | None = None
-    finish_reason: str | None = None
-
-
-class _Details(Lenient):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class _Usage(Lenient):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    cost: float | None = None
+    finish_reason: Any = None
 
 
 class _Answer(Lenient):
-    id: str | None = None
-    model: str | None = None
+    id: Any = None
+    model: Any = None
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    service_tier: str | None = None
+    usage: Any = None
+    service_tier: Any = None
     error: Any = None
+    object: Any = None
+    message: Any = None
+    code: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Answer)
 
 
-def usage_of(counted: _Usage | None, tier: str | None) -> Usage:
-    """Tokens in neutral names; what the server did not say stays None."""
-    if counted is None:
-        return Usage(tier=_tier(tier))
-    prompt, completion = counted.prompt_tokens_details, counted.completion_tokens_details
+def usage_of(counted: Any, tier: Any, *, spoke: bool = True) -> Usage:
+    """Tokens in neutral names; what the server did not say, or cannot mean, stays None.
+
+    Args:
+        counted: The `usage` object.
+        tier: The service tier that was used.
+        spoke: Something was answered, so that no count of it can be 0.
+    """
+    charged = nested(counted, "cost")
     return Usage(
-        prompt_tokens=_count(counted.prompt_tokens),
-        completion_tokens=_count(counted.completion_tokens),
-        cached_tokens=prompt and prompt.cached_tokens,
-        cache_write_tokens=prompt and prompt.cache_write_tokens,
-        reasoning_tokens=completion and completion.reasoning_tokens,
-        tier=_tier(tier),
-        charged=counted.cost,
+        prompt_tokens=count(nested(counted, "prompt_tokens"), least=1),
+        completion_tokens=count(nested(counted, "completion_tokens"), least=int(spoke)),
+        cached_tokens=count(nested(counted, "prompt_tokens_details", "cached_tokens")),
+        cache_write_tokens=count(nested(counted, "prompt_tokens_details", "cache_write_tokens")),
+        reasoning_tokens=count(nested(counted, "completion_tokens_details", "reasoning_tokens")),
+        tier=_tier(word(tier)),
+        charged=float(charged) if isinstance(charged, (int, float)) and charged >= 0 else None,
     )
-
-
-def _count(tokens: int | None) -> int | None:
-    """A negative count is no count."""
-    return tokens if tokens is None or tokens >= 0 else None
 
 
 def _tier(tier: str | None) -> str | None:
     return None if tier in (None, "default", "auto", "standard") else tier
+
+
+def fault_of(provider: str, answer: _Answer) -> PRSMError | None:
+    """The error that came as a 200: an object, a text, vLLM's flat form, OpenRouter's with a status in it."""
+    error: Any = answer.error
+    if not error and answer.object == "error":
+        error = {"message": answer.message, "code": answer.code}
+    if not error:
+        return None
+    status = nested(error, "code")
+    if isinstance(status, int) and 400 <= status < 600:
+        return faults.from_status(provider, status, {}, {"error": error})
+    return faults.from_object(provider, error)
 
 
 def from_wire(raw: bytes, *, provider: str) -> Reply:
@@ -167,31 +170,34 @@ def from_wire(raw: bytes, *, provider: str) -> Reply:
         ProviderError: If it holds none: no JSON, an error object, no choices, nothing said and no reason why.
     """
     answer = read(_decoder, raw, provider=provider)
-    if answer.error:
-        raise faults.from_object(provider, answer.error)
+    if (fault := fault_of(provider, answer)) is not None:
+        raise fault
     if not answer.choices or answer.choices[0].message is None:
         raise faults.malformed(provider, "it holds no choices")
     choice = answer.choices[0]
     said = choice.message
     assert said is not None
     calls = tuple(_whole_call(call, n) for n, call in enumerate(said.tool_calls or ()) if call.function)
-    text, mended = faults.repaired(_text(said.content)) if said.content is not None else (None, False)
-    refusal = said.refusal
-    finish = finish_of(choice.finish_reason, calls=bool(calls), refused=bool(refusal))
-    if choice.finish_reason is None and finish is None and (text or calls):
-        finish = "tool_calls" if calls else "stop"  # Ollama sends null on complete answers
-    if finish is None or (finish == "stop" and text is None and not refusal):
+    prose, refusal, thoughts = Prose(), Prose(), Prose()
+    text = None if said.content is None else prose.add(_text(said.content))
+    refused = refusal.add(said.refusal or "")
+    ended = word(choice.finish_reason)
+    finish = finish_of(ended, calls=bool(calls), refused=bool(refused))
+    if finish is None and ended is None and (text or calls or refused):
+        finish = finish_of("stop", calls=bool(calls), refused=bool(refused))  # Ollama sends null on complete answers
+    if finish is None or (finish == "stop" and text is None):
         raise faults.malformed(provider, "it says nothing and not why")
+    thoughts.add(said.reasoning_content or said.reasoning or "")
     return Reply(
-        text=refusal if refusal and not text else text,
+        text=text if text is None and not refused else str(prose) or refused,
         finish_reason=finish,
-        usage=usage_of(answer.usage, answer.service_tier),
-        served_model=answer.model,
-        reasoning=said.reasoning_content or said.reasoning or "",
+        usage=usage_of(answer.usage, answer.service_tier, spoke=bool(text or calls or refused)),
+        served_model=word(answer.model),
+        reasoning=str(thoughts),
         tool_calls=calls,
-        provider_id=answer.id,
-        raw_finish=choice.finish_reason if choice.finish_reason not in FINISH else None,
-        repaired=mended,
+        provider_id=word(answer.id),
+        raw_finish=None if ended in FINISH else ended,
+        repaired=prose.repaired or "�" in str(prose)[-1:] and not said.content.endswith("�"),
     )
 
 

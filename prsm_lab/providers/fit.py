@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from prsm_lab.types import JSON, Capabilities, Options, Request, Target
 
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
+
+ONE_ANSWER = frozenset({"stream", "n"})
+"""Fields that would change the number of answers or their form: a second choice would be paid and lost."""
 
 
 class Fitted(NamedTuple):
@@ -43,6 +47,8 @@ def fitted(request: Request, target: Target, *, never: frozenset[str] = frozense
     blank: dict[str, Any] = {name: () if name in ("stop", "tools") else None for name in misfits}
     if "tools" in misfits:
         blank["tool_choice"] = None
+    if blank.pop("effort", ()) is None:
+        blank["extra"] = {name: value for name, value in (request.options.extra or {}).items() if name != "effort"}
     return Fitted(msgspec.structs.replace(request.options, **blank), tuple(misfits))
 
 
@@ -65,6 +71,8 @@ def _misfits(options: Options, takes: Capabilities, never: frozenset[str]) -> li
         out.append("tool_choice")
     if options.schema is not None and ("schema" in never or not takes.schema):
         out.append("schema")
+    if effort_of(options) is not None and "effort" in never:
+        out.append("effort")
     return out
 
 
@@ -91,6 +99,32 @@ def effort_of(options: Options) -> str | None:
     return None if options.extra is None else options.extra.get("effort")
 
 
+def strict(schema: Any) -> bool:
+    """Does strict mode take this schema? It wants every object closed and every property required.
+
+    >>> strict({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": False})
+    True
+    >>> strict({"type": "object", "properties": {"a": {}}})
+    False
+    """
+    if isinstance(schema, list):
+        return all(strict(item) for item in schema)
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    if schema.get("type") == "object" or isinstance(properties, dict):
+        if schema.get("additionalProperties") is not False:
+            return False
+        if isinstance(properties, dict) and set(properties) - set(schema.get("required") or ()):
+            return False
+    return all(strict(value) for value in schema.values())
+
+
+def schema_name(options: Options) -> str:
+    """The schema's name as the APIs allow it."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", options.schema_name or "")[:64] or "answer"
+
+
 def is_forced(options: Options) -> bool:
     """Must the model call a tool?"""
     return options.tool_choice == "required" or isinstance(options.tool_choice, dict)
@@ -114,6 +148,12 @@ def with_extra(body: JSON, extra: JSON | None, *, translated: tuple[str, ...] = 
     for name, value in (extra or {}).items():
         if name in translated:
             continue
+        if name in ONE_ANSWER:
+            raise InvalidRequestError(
+                f"extra[{name!r}]: a question has one answer, whole or live; use stream() for pieces, and ask again "
+                "for a second answer.",
+                details={"parameter": f"extra.{name}"},
+            )
         if name in body:
             raise InvalidRequestError(
                 f"extra[{name!r}] contradicts an option that sets the same field; give one of them.",

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from prsm_lab.errors import AuthenticationError, PRSMError
 from prsm_lab.providers import faults, fit
 from prsm_lab.types import Delta, FinishReason, Reply, Usage
@@ -118,7 +120,7 @@ class TextGeneration:
             else:
                 answer = await client.text_generation(prompt, details=True, **parameters)
                 reply = from_wire(answer, provider=self.name, prompt=prompt)
-            yield _served(reply, target, dropped)
+            yield msgspec.structs.replace(reply, served_model=self._served(target), dropped=dropped)
         except PRSMError as known:
             fault = known
         except _foreign() as foreign:
@@ -128,6 +130,10 @@ class TextGeneration:
         if fault is not None:
             fault.provider = fault.provider or self.name
             raise fault
+
+    def _served(self, target: Target) -> str:
+        """This wire names no model; an emulator's answer must still not pass for a real one's."""
+        return f"simulated/{target.model}" if self.origin.startswith("emulator:") else target.model
 
     def _translated(self, foreign: BaseException, partial: Reply | None) -> PRSMError:
         names = {cls.__name__ for cls in type(foreign).__mro__}
@@ -145,12 +151,6 @@ class TextGeneration:
 
     async def aclose(self) -> None:
         """Nothing stays open: each question has its own client, because theirs keeps no pool worth having."""
-
-
-def _served(reply: Reply, target: Target, dropped: tuple[str, ...]) -> Reply:
-    import msgspec
-
-    return msgspec.structs.replace(reply, served_model=target.model, dropped=dropped)
 
 
 def _foreign() -> tuple[type[BaseException], ...]:

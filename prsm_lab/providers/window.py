@@ -8,23 +8,30 @@ structs. Both SDKs come from one generator and name their exceptions alike, so o
 from __future__ import annotations
 
 import asyncio
-import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from prsm_lab.errors import AuthenticationError, ProviderError, PRSMError
+from prsm_lab.errors import AuthenticationError, InvalidRequestError, ProviderError, PRSMError
 from prsm_lab.providers import faults, sse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
     from prsm_lab.settings import Access
     from prsm_lab.types import JSON, Delta, Reply, Request, Target
 
 CONNECT_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 60.0
-"""Between two reads: the first token included. The caller's total deadline is held by `engine.attempts`."""
+"""Between two reads of a stream: the first token included."""
+WHOLE_SECONDS: Final = 600.0
+"""For the first byte of an answer that comes whole: it is sent when all of it is written, which may take minutes.
+The caller's total deadline is held by `engine.attempts`."""
+DRAIN_SECONDS: Final = 0.05
+"""For the end of a stream's body after its last event: read to its end, the connection serves again."""
+DONE: Final = b"[DONE]"
+"""The closing line of a chat stream; what follows is not waited for."""
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Of a decoded body: more is no answer, and a compressed bomb can be made of little."""
 
@@ -79,24 +86,27 @@ class Window:
         and must not hang on ours as context.
         """
         call = self._call(request, target, live=live)
+        content = self._encoded(call)
         client = self._connected()
         response: Any = None
         fold = call.fold(self.name) if live else None
+        reply: Reply | None = None
         fault: PRSMError | None = None
-        sent = time.monotonic()
         try:
-            response = await self._post(client, call)
+            response = await self._post(client, call, content, live=live)
             if fold is None:
-                yield self._finished(call.whole(await self._read(response), provider=self.name), call)
+                reply = call.whole(await self._read(response), provider=self.name)
             else:
-                async for event in self._events(response):
-                    for delta in fold.feed(event):
-                        yield delta
-                yield self._finished(fold.end(), call)
+                async with aclosing(self._events(response, call)) as events:
+                    async for event in events:
+                        for delta in fold.feed(event):
+                            yield delta
+                reply = fold.end()
         except PRSMError as known:
             fault = known
         except (*_network_faults(), *self._sdk_faults()) as foreign:
-            fault = self._translated(foreign, fold, response, time.monotonic() - sent)
+            reply = _proved(fold)
+            fault = self._translated(foreign, fold, response) if reply is None else None
         finally:
             if response is not None:
                 await response.aclose()
@@ -105,6 +115,19 @@ class Window:
             if fold is not None and fault.partial is None and response is not None:
                 fault.partial = fold.partial()
             raise fault
+        assert reply is not None
+        yield msgspec.structs.replace(reply, dropped=call.dropped) if call.dropped else reply
+
+    def _encoded(self, call: Call) -> bytes:
+        """The body as it is sent; what no JSON can carry would fail at every provider."""
+        try:
+            return msgspec.json.encode(call.body)
+        except (UnicodeEncodeError, TypeError, ValueError, RecursionError) as problem:
+            what = "a lone surrogate" if isinstance(problem, UnicodeEncodeError) else str(problem)
+        raise InvalidRequestError(
+            f"The messages or options cannot be written as JSON ({what}). Nothing was sent.",
+            provider=self.name, details={"parameter": "messages"},
+        )  # fmt: skip
 
     def _connected(self) -> Any:
         """The SDK's client, one per loop: connections of a closed loop are dead."""
@@ -120,55 +143,55 @@ class Window:
             self._client, self._loop = self._make_client(), here
         return self._client
 
-    async def _post(self, client: Any, call: Call) -> Any:
+    async def _post(self, client: Any, call: Call, content: bytes, *, live: bool) -> Any:
         import httpx2
 
         return await client.post(
             call.path,
             cast_to=httpx2.Response,
-            body=call.body,
-            options={"headers": call.headers} if call.headers else {},
+            content=content,
+            options={
+                "headers": {"Content-Type": "application/json", **call.headers},
+                "timeout": httpx2.Timeout(IDLE_SECONDS if live else WHOLE_SECONDS, connect=CONNECT_SECONDS),
+            },
             stream=True,  # bodies of any kind are read here, capped
         )
 
-    def _finished(self, reply: Reply, call: Call) -> Reply:
-        return msgspec.structs.replace(reply, dropped=call.dropped) if call.dropped else reply
+    async def _chunks(self, response: Any) -> AsyncGenerator[bytes, None]:
+        size = 0
+        async with aclosing(response.aiter_bytes()) as chunks:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > MOST_BYTES:
+                    raise self._too_large()
+                yield chunk
 
     async def _read(self, response: Any) -> bytes:
-        chunks, size = [], 0
-        async for chunk in response.aiter_bytes():
-            size += len(chunk)
-            if size > MOST_BYTES:
-                raise self._too_large()
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        async with aclosing(self._chunks(response)) as chunks:
+            return b"".join([chunk async for chunk in chunks])
 
-    async def _events(self, response: Any) -> AsyncIterator[sse.Event]:
-        splitter, size, begun = sse.Splitter(), 0, False
-        async for chunk in response.aiter_bytes():
-            size += len(chunk)
-            if size > MOST_BYTES:
-                raise self._too_large()
-            if not begun and (start := chunk.lstrip()[:1]):
-                begun = True
-                if start in b"{[<":
-                    raise await self._no_stream(response, chunk)
-            for event in splitter.feed(chunk):
-                yield event
+    async def _events(self, response: Any, call: Call) -> AsyncGenerator[sse.Event, None]:
+        splitter, begun = sse.Splitter(), False
+        async with aclosing(self._chunks(response)) as chunks:
+            async for chunk in chunks:
+                if not begun and (start := chunk.lstrip()[:1]):
+                    begun = True
+                    if start in b"{[<":
+                        raise self._no_stream(b"".join([chunk, *[rest async for rest in chunks]]), call)
+                for event in splitter.feed(chunk):
+                    yield event
+                    if event.data.strip() == DONE:
+                        await _drained(chunks)
+                        return
         for event in splitter.close():
             yield event
 
-    async def _no_stream(self, response: Any, chunk: bytes) -> PRSMError:
-        """A page or a JSON document where a stream should be."""
-        body = chunk + b"".join([part async for part in response.aiter_bytes()]) if chunk[:1] == b"{" else chunk
-        if chunk.lstrip()[:1] == b"<":
-            return faults.malformed(self.name, "with an HTML page", hint="Is base_url right? A proxy may have answered.")
+    def _no_stream(self, body: bytes, call: Call) -> PRSMError:
+        """A page or a JSON document where a stream should be: it may say what is wrong."""
         try:
-            document = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            document = None
-        if isinstance(document, dict) and document.get("error"):
-            return faults.from_object(self.name, document["error"])
+            call.whole(body, provider=self.name)
+        except PRSMError as said:
+            return said
         return faults.malformed(self.name, "with one document where a stream was asked for")
 
     def _too_large(self) -> ProviderError:
@@ -177,22 +200,30 @@ class Window:
     def _sdk_faults(self) -> tuple[type[Exception], ...]:
         raise NotImplementedError("a window names its SDK's base exception")  # pragma: no cover
 
-    def _translated(self, foreign: BaseException, fold: Fold | None, response: Any, elapsed: float) -> PRSMError:
+    def _translated(self, foreign: BaseException, fold: Fold | None, response: Any) -> PRSMError:
         """One table from everybody's exceptions to our tree."""
         partial = fold.partial() if fold is not None and response is not None else None
         status = getattr(foreign, "status_code", None)
         if isinstance(status, int) and status != 200:
             reply = foreign.response  # type: ignore[attr-defined]
             return faults.from_status(self.name, status, reply.headers, foreign.body, partial=partial)  # type: ignore[attr-defined]
-        names = {cls.__name__ for cls in type(foreign).__mro__}
-        if status == 200 or (body := getattr(foreign, "body", None)) is not None:
-            return faults.from_object(self.name, getattr(foreign, "body", None) or {}, partial=partial)
+        body = getattr(foreign, "body", None)
+        if status == 200 or body is not None:
+            return faults.from_object(self.name, body or {}, partial=partial)
+        names = {cls.__name__ for link in _causes(foreign) for cls in type(link).__mro__}
         if names & {"DecodingError", "ContentDecodingError", "PayloadEncodingError"}:
             return faults.malformed(self.name, "its body cannot be decoded", partial=partial)
-        if names & {"APITimeoutError", "TimeoutException", "TimeoutError"} and elapsed >= CONNECT_SECONDS * 0.9:
-            # the aiohttp transport reports refused connections as time-outs too; those come at once
-            waited = "connect" if response is None and elapsed < IDLE_SECONDS * 0.9 else "first token"
-            return faults.timed_out(self.name, waited if partial is None else "between tokens", partial=partial)
+        if names & {"InvalidURL", "InvalidUrlClientError", "UnsupportedProtocol", "OverflowError"}:
+            return InvalidRequestError(
+                f"base_url {self._access.base_url!r} of provider {self.name!r} is no address that can be asked.",
+                provider=self.name, details={"parameter": "base_url"},
+            )  # fmt: skip
+        # The aiohttp transport calls every lost connection a time-out; the cause below it tells them apart.
+        if "TimeoutError" in names or ("TimeoutException" in names and "ClientError" not in names):
+            if names & {"ConnectionTimeoutError", "ClientConnectorError"}:
+                return faults.timed_out(self.name, "connect", partial=partial)
+            begun = partial is not None and (partial.text or partial.reasoning or partial.tool_calls)
+            return faults.timed_out(self.name, "between tokens" if begun else "first token", partial=partial)
         return faults.connection(self.name, foreign, origin=self._access.base_url, partial=partial)
 
     async def aclose(self) -> None:
@@ -202,9 +233,37 @@ class Window:
         self._client = None
 
 
+def _proved(fold: Fold | None) -> Reply | None:
+    """The whole answer, if it was whole before the connection broke: its finish had been seen."""
+    try:
+        return None if fold is None else fold.end()
+    except PRSMError:
+        return None
+
+
+async def _drained(chunks: AsyncIterator[bytes]) -> None:
+    """Read to the end of the body, which usually is here already; a server that keeps it open is not waited for."""
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for _ in chunks:
+                pass
+    except (TimeoutError, *_network_faults()):
+        return
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it was raised from; not its context, which may belong to the caller."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__
+
+
 def _network_faults() -> tuple[type[BaseException], ...]:
-    """What transports raise past the SDKs."""
+    """What transports raise past the SDKs; a session closed under a request is a `RuntimeError`."""
     import aiohttp
     import httpx2
 
-    return (httpx2.HTTPError, httpx2.StreamError, aiohttp.ClientError, OSError, UnicodeError)
+    return (
+        httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError, OSError, UnicodeError, RuntimeError, OverflowError,
+    )  # fmt: skip
