@@ -66,6 +66,10 @@ class Provider(Protocol):
     origin: str
     """Where the models really are, e.g. the base URL; part of every fingerprint."""
 
+    async def ready(self) -> None:
+        """Load what is slow to load (an SDK, weights), so that it does not count as the model's latency."""
+        ...
+
     def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]: ...
 
     async def aclose(self) -> None: ...

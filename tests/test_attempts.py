@@ -30,6 +30,8 @@ class Scripted:
         self.calls: list[float] = []
         self.closed = 0
 
+    async def ready(self) -> None: ...
+
     async def send(self, request, target, *, live):
         self.calls.append(time.monotonic())
         act = self.script[min(len(self.calls), len(self.script)) - 1]

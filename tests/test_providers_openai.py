@@ -339,7 +339,7 @@ async def test_done_may_lack_and_the_connection_may_drop_after_the_finish():
 @pytest.mark.parametrize(("where", "what"), [([], "first token"), ([SSE, HALF], "between tokens")])
 async def test_silence_ends_by_the_idle_time(monkeypatch, where, what):
     """Before the first byte, and in the middle; what came is kept."""
-    monkeypatch.setattr(openai, "IDLE_SECONDS", 0.15)
+    monkeypatch.setattr(window, "IDLE_SECONDS", 0.15)
     found = await fault(*where, "hold", live=True)
 
     assert isinstance(found, errors.TimeoutError)
@@ -464,11 +464,12 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
     [
         ([http({"error": {"message": f"Incorrect API key provided: {KEY}"}}, 401)], False),
         (["reset"], False),
+        ([http({"error": {"message": f"bad {KEY}"}})], False),
         ([SSE, HALF, "reset"], True),
         ([http(b"{")], False),
         ([SSE, data({"error": {"message": f"bad {KEY}"}}), END], True),
     ],
-    ids=["echoed", "reset", "mid-stream", "malformed", "error event"],
+    ids=["echoed", "reset", "in a body", "mid-stream", "malformed", "error event"],
 )
 async def test_the_key_is_in_no_message_chain_or_log(reply, live, caplog):
     """Not in the text, not in an exception that hangs on it, not in the SDK's DEBUG log, not in a frame's locals."""
@@ -646,11 +647,11 @@ def test_odd_fields_that_nobody_needs_do_not_spoil_an_answer():
 
 def test_lone_surrogates_and_invalid_bytes_are_replaced_and_flagged():
     """Nothing downstream takes them: no file, no frame, no database."""
-    raw = json.dumps(answer("Hx")).encode()
+    raw = json.dumps(answer("H@")).encode()
     for bad in (b"\\ud83d", b"\xff"):
-        reply = chat.from_wire(raw.replace(b"x", bad), provider="p")
+        reply = chat.from_wire(raw.replace(b"@", bad), provider="p")
         assert (reply.text, reply.repaired) == ("H�", True)
-    assert chat.from_wire(raw.replace(b"x", "😀\x7f".encode()), provider="p").repaired is False
+    assert chat.from_wire(raw.replace(b"@", "😀\x7f".encode()), provider="p").repaired is False
 
 
 @pytest.mark.parametrize("pair", [("\ud83d", "\ude00"), ("a\ud83d", "\ude00b")])

@@ -122,6 +122,7 @@ class Attempts:
             knock = _Knock(self._providers[target.provider], request, target, live=live)
             try:
                 self._admit(request, target)
+                await self._providers[target.provider].ready()
                 if retries == 0:
                     self._health.asked(target)
                 async with self._slot(target, deadline), contextlib.aclosing(knock.listen(deadline)) as heard:

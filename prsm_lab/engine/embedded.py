@@ -56,6 +56,7 @@ class Embedded:
         self._attempts = Attempts(self._providers, Pace(ceiling), self._health, max_retries=max_retries)
         self._pid = os.getpid()
         self._warned: set[str] = set()
+        self._priced = False
 
     # ------------------------------------------------------------------------------------------- one request
 
@@ -73,6 +74,9 @@ class Embedded:
 
     async def _path(self, request: Request, *, live: bool) -> AsyncIterator[Delta | Inference]:
         self._check_process()
+        if not self._priced:
+            await asyncio.to_thread(prices.line, "gpt-4")  # loads the price table off the loop
+            self._priced = True
         id, created = "inf_" + secrets.token_hex(16), time.time()
         try:
             targets = plan.candidates(request, self._origins)

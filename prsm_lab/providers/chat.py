@@ -147,6 +147,7 @@ def usage_of(counted: Any, tier: Any, *, spoke: bool = True) -> Usage:
 
 
 def _tier(tier: str | None) -> str | None:
+    """The default tier is none worth naming."""
     return None if tier in (None, "default", "auto", "standard") else tier
 
 
@@ -178,26 +179,24 @@ def from_wire(raw: bytes, *, provider: str) -> Reply:
     said = choice.message
     assert said is not None
     calls = tuple(_whole_call(call, n) for n, call in enumerate(said.tool_calls or ()) if call.function)
-    prose, refusal, thoughts = Prose(), Prose(), Prose()
-    text = None if said.content is None else prose.add(_text(said.content))
-    refused = refusal.add(said.refusal or "")
+    text, mended = (None, False) if said.content is None else faults.repaired(_text(said.content))
+    refused, _ = faults.repaired(said.refusal or "")
     ended = word(choice.finish_reason)
     finish = finish_of(ended, calls=bool(calls), refused=bool(refused))
     if finish is None and ended is None and (text or calls or refused):
         finish = finish_of("stop", calls=bool(calls), refused=bool(refused))  # Ollama sends null on complete answers
     if finish is None or (finish == "stop" and text is None):
         raise faults.malformed(provider, "it says nothing and not why")
-    thoughts.add(said.reasoning_content or said.reasoning or "")
     return Reply(
-        text=text if text is None and not refused else str(prose) or refused,
+        text=text or refused or text,
         finish_reason=finish,
         usage=usage_of(answer.usage, answer.service_tier, spoke=bool(text or calls or refused)),
         served_model=word(answer.model),
-        reasoning=str(thoughts),
+        reasoning=faults.repaired(said.reasoning_content or said.reasoning or "")[0],
         tool_calls=calls,
         provider_id=word(answer.id),
         raw_finish=None if ended in FINISH else ended,
-        repaired=prose.repaired or "�" in str(prose)[-1:] and not said.content.endswith("�"),
+        repaired=mended,
     )
 
 
@@ -213,10 +212,10 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else str(content)
 
 
-def finish_of(word: str | None, *, calls: bool, refused: bool) -> FinishReason | None:
-    """Normalise by content: calls mean `tool_calls`, a refusal `content_filter`, whatever the word."""
-    finish = None if word is None else FINISH.get(word)
-    if refused:
+def finish_of(said: str | None, *, calls: bool, refused: bool) -> FinishReason | None:
+    """Normalise by content: calls mean `tool_calls`, a refusal `content_filter`; None where nothing ended it."""
+    finish = None if said is None else FINISH.get(said)
+    if finish is not None and refused:
         return "content_filter"
     return "tool_calls" if calls and finish == "stop" else finish
 
@@ -230,55 +229,51 @@ class Fold:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._text: list[str] = []
-        self._refusal: list[str] = []
-        self._reasoning: list[str] = []
+        self._text = Prose()
+        self._refusal = Prose()
+        self._reasoning = Prose()
         self._calls = Calls()
         self._finish: str | None = None
-        self._usage: _Usage | None = None
-        self._tier: str | None = None
+        self._usage: Any = None
+        self._tier: Any = None
         self._model: str | None = None
         self._id: str | None = None
-        self._mended = False
 
     def feed(self, event: Event) -> list[Delta]:
         """Take one event; return what of it is new to the reader."""
-        if event.data.strip() == b"[DONE]":
+        data = event.data.strip()
+        if not data or data == b"[DONE]":
             return []
-        chunk = read(_decoder, event.data, provider=self._provider)
-        if chunk.error:
-            raise faults.from_object(self._provider, chunk.error)
+        if event.name == b"error" and data[:1] != b"{":
+            raise faults.from_object(self._provider, data.decode("utf-8", "replace"))
+        chunk = read(_decoder, data, provider=self._provider)
+        if (fault := fault_of(self._provider, chunk)) is not None:
+            raise fault
         if event.name == b"error":
-            raise faults.from_object(self._provider, event.data.decode("utf-8", "replace"))
+            raise faults.from_object(self._provider, data.decode("utf-8", "replace"))
         self._usage = chunk.usage or self._usage
         self._tier = chunk.service_tier or self._tier
-        self._model = chunk.model or self._model
-        self._id = chunk.id or self._id
+        self._model = word(chunk.model) or self._model
+        self._id = word(chunk.id) or self._id
         deltas: list[Delta] = []
         for choice in chunk.choices or ():
             if choice.index == 0:
-                self._finish = choice.finish_reason or self._finish
+                self._finish = word(choice.finish_reason) or self._finish
                 if choice.delta is not None:
                     deltas += self._said(choice.delta)
         return deltas
 
     def _said(self, said: _Said) -> list[Delta]:
         deltas = []
-        thought = said.reasoning_content or said.reasoning
-        if thought:
-            self._reasoning.append(thought)
+        if thought := self._reasoning.add(said.reasoning_content or said.reasoning or ""):
             deltas.append(Delta(reasoning=thought))
-        if said.content:
-            text, mended = faults.repaired(_text(said.content))
-            self._mended |= mended
-            self._text.append(text)
+        if said.content and (text := self._text.add(_text(said.content))):
             deltas.append(Delta(text=text))
-        if said.refusal:
-            self._refusal.append(said.refusal)
-            deltas.append(Delta(text=said.refusal))
+        if said.refusal and (text := self._refusal.add(said.refusal)):
+            deltas.append(Delta(text=text))
         for call in said.tool_calls or ():
             function = call.function or _Function()
-            place = self._calls.place(call.index, call.id)
+            place = self._calls.place(call.index, call.id, function.name)
             piece = function.arguments if isinstance(function.arguments, str) else ""
             self._calls.add(place, name=function.name, text=piece, id=call.id)
             deltas.append(Delta(call_index=place, call_id=call.id, call_name=function.name, arguments=piece))
@@ -300,13 +295,15 @@ class Fold:
         return self._reply(finish)
 
     def _reply(self, finish: FinishReason | None) -> Reply:
+        spoke = bool(self._text or self._refusal or self._calls or self._reasoning)
         return Reply(
-            text="".join(self._text) or "".join(self._refusal),
+            text=str(self._text) or str(self._refusal),
             finish_reason=finish,
-            usage=usage_of(self._usage, self._tier),
+            usage=usage_of(self._usage, self._tier, spoke=spoke),
             served_model=self._model,
-            reasoning="".join(self._reasoning),
+            reasoning=str(self._reasoning),
             tool_calls=self._calls.done(),
             provider_id=self._id,
-            repaired=self._mended,
+            raw_finish=None if self._finish in FINISH else self._finish,
+            repaired=self._text.repaired,
         )

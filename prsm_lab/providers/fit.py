@@ -55,11 +55,11 @@ def fitted(request: Request, target: Target, *, never: frozenset[str] = frozense
 def _misfits(options: Options, takes: Capabilities, never: frozenset[str]) -> list[str]:
     out = []
     for name in SAMPLING:
-        if getattr(options, name) is not None and (name in never or not _samples(options, takes)):
+        if getattr(options, name) is not None and (name in never or not samples(options, takes)):
             out.append(name)
     if options.temperature is not None and options.temperature > takes.max_temperature and "temperature" not in out:
         out.append("temperature")
-    if options.logit_bias is not None and ("logit_bias" in never or not _samples(options, takes)):
+    if options.logit_bias is not None and ("logit_bias" in never or not samples(options, takes)):
         out.append("logit_bias")
     if options.stop and ("stop" in never or not takes.stop):
         out.append("stop")
@@ -76,7 +76,7 @@ def _misfits(options: Options, takes: Capabilities, never: frozenset[str]) -> li
     return out
 
 
-def _samples(options: Options, takes: Capabilities) -> bool:
+def samples(options: Options, takes: Capabilities) -> bool:
     """Does the model take sampling parameters as this request uses it?"""
     if takes.sampling != "without_reasoning":
         return takes.sampling == "yes"

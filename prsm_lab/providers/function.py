@@ -41,6 +41,9 @@ class Function:
             parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in inspect.signature(call).parameters.values()
         )
 
+    async def ready(self) -> None:
+        """Nothing is slow to load."""
+
     async def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
         """Call the function; pieces that it yields are deltas."""
         said: list[str] = []

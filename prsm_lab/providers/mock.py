@@ -54,6 +54,9 @@ class Mock:
         self._responses = responses
         self._calls: Counter[str] = Counter()
 
+    async def ready(self) -> None:
+        """Nothing is slow to load."""
+
     async def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
         """Answer as the table says."""
         plan = self._plan(request, target)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+import os
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import urlsplit
 
-from prsm_lab.providers import chat, responses
-from prsm_lab.providers.window import CONNECT_SECONDS, IDLE_SECONDS, Call, Window
+from prsm_lab.providers import chat, fit, responses
+from prsm_lab.providers.window import CONNECT_SECONDS, WHOLE_SECONDS, Call, Window
 
 if TYPE_CHECKING:
     from prsm_lab.types import Request, Target
+
+KEYLESS: Final = "none"
+"""What a server without keys gets: the SDK insists on one."""
 
 
 class OpenAI(Window):
@@ -26,22 +31,41 @@ class OpenAI(Window):
         import openai
 
         key = self._access.key
-        return openai.AsyncOpenAI(
-            api_key=key.reveal() if key else "none",  # keyless servers get a dummy, never the environment's key
+        timeout = httpx2.Timeout(WHOLE_SECONDS, connect=CONNECT_SECONDS)
+        client = openai.AsyncOpenAI(
+            api_key=key.reveal() if key else KEYLESS,  # never the environment's key
             base_url=self._access.base_url,
-            organization=None,
-            project=None,
             max_retries=0,
-            timeout=httpx2.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS),
+            timeout=timeout,
+            default_headers=self._ambient_headers_off(),
             http_client=openai.DefaultAioHttpClient(
                 limits=httpx2.Limits(max_connections=self._pool, max_keepalive_connections=self._pool),
                 follow_redirects=False,
-                timeout=httpx2.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS),
+                timeout=timeout,
             ),
         )
+        if not self._is_openai_itself():
+            client.organization = client.project = None  # None as an argument would mean the environment's
+        return client
+
+    def _is_openai_itself(self) -> bool:
+        return (urlsplit(self._access.base_url).hostname or "").endswith("openai.com")
+
+    def _ambient_headers_off(self) -> dict[str, Any]:
+        """The SDK adds `OPENAI_CUSTOM_HEADERS` whatever the host: elsewhere each is taken off again by its name."""
+        import openai
+
+        lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
+        names = [] if self._is_openai_itself() else [name.strip() for name, colon, _ in map(_parted, lines) if colon]
+        off: dict[str, Any] = {name: openai.Omit() for name in names}
+        if names:
+            key = self._access.key
+            off = {name: value for name, value in off.items() if name.lower() != "authorization"}
+            off["Authorization"] = f"Bearer {key.reveal() if key else KEYLESS}"
+        return off
 
     def _call(self, request: Request, target: Target, *, live: bool) -> Call:
-        if target.capabilities.wire == "responses":
+        if target.capabilities.wire == "responses" and not wants_chat(request, target):
             body, dropped = responses.to_wire(request, target, live=live)
             return Call(responses.PATH, body, {}, dropped, responses.from_wire, responses.Fold)
         body, dropped = chat.to_wire(request, target, live=live, dialect=self.dialect)
@@ -51,3 +75,24 @@ class OpenAI(Window):
         import openai
 
         return (openai.OpenAIError,)
+
+
+def wants_chat(request: Request, target: Target) -> bool:
+    """Does the request use what only Chat Completions has a place for, and the model takes there?
+
+    Not with tools while the model reasons: newer ones refuse that pair on chat.
+    """
+    options, takes = request.options, target.capabilities
+    samples = fit.samples(options, takes)
+    only_there = {
+        "stop": bool(options.stop) and takes.stop,
+        "seed": options.seed is not None and takes.seed,
+        "penalties": samples and (options.frequency_penalty, options.presence_penalty) != (None, None),
+        "logit_bias": samples and options.logit_bias is not None,
+    }
+    reasons = takes.reasoning != "none" and fit.effort_of(options) not in (None, "none")
+    return any(only_there.values()) and not (options.tools and reasons)
+
+
+def _parted(line: str) -> tuple[str, str, str]:
+    return line.partition(":")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from prsm_lab.providers import faults, fit
-from prsm_lab.providers.reading import Calls, Lenient, arguments, read
+from prsm_lab.providers.reading import Calls, Lenient, Prose, arguments, count, nested, read, word
 from prsm_lab.types import Delta, FinishReason, Reply, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def to_wire(request: Request, target: Target, *, live: bool) -> tuple[JSON, tupl
     Raises:
         InvalidRequestError: If the model does not take an option.
     """
-    options, dropped = fit.fitted(request, target, never=NEVER)
+    no_effort = target.capabilities.reasoning == "none"
+    options, dropped = fit.fitted(request, target, never=NEVER | {"effort"} if no_effort else NEVER)
     body: JSON = {"model": target.model, "store": False}
     leading = _leading(request.messages)
     if leading:
@@ -44,7 +45,8 @@ def to_wire(request: Request, target: Target, *, live: bool) -> tuple[JSON, tupl
             body[name] = value
     _add_tools(body, options)
     if options.schema is not None:
-        format = {"type": "json_schema", "name": options.schema_name or "answer", "strict": True}
+        strict = fit.strict(options.schema)
+        format = {"type": "json_schema", "name": fit.schema_name(options), "strict": strict}
         body["text"] = {"format": {**format, "schema": options.schema}}
     if (effort := fit.effort_of(options)) is not None:
         body["reasoning"] = {"effort": effort}
@@ -140,31 +142,14 @@ class _Item(Lenient):
     arguments: Any = None
 
 
-class _Details(Lenient):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class _Usage(Lenient):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: _Details | None = None
-    output_tokens_details: _Details | None = None
-
-
-class _Incomplete(Lenient):
-    reason: str | None = None
-
-
 class _Response(Lenient):
-    id: str | None = None
-    model: str | None = None
+    id: Any = None
+    model: Any = None
     status: str | None = None
     output: list[_Item] | None = None
-    usage: _Usage | None = None
-    incomplete_details: _Incomplete | None = None
-    service_tier: str | None = None
+    usage: Any = None
+    incomplete_details: Any = None
+    service_tier: Any = None
     error: Any = None
 
 
@@ -173,6 +158,7 @@ class _Event(Lenient):
     delta: Any = None
     item: _Item | None = None
     output_index: int | None = None
+    sequence_number: Any = None
     response: _Response | None = None
     error: Any = None
     code: Any = None
@@ -183,18 +169,15 @@ _whole = msgspec.json.Decoder(_Response)
 _event = msgspec.json.Decoder(_Event)
 
 
-def _usage(counted: _Usage | None, tier: str | None) -> Usage:
-    tier = None if tier in (None, "default", "auto") else tier
-    if counted is None:
-        return Usage(tier=tier)
-    read_in, put_out = counted.input_tokens_details, counted.output_tokens_details
+def _usage(counted: Any, tier: Any, *, spoke: bool) -> Usage:
+    named = word(tier)
     return Usage(
-        prompt_tokens=counted.input_tokens,
-        completion_tokens=counted.output_tokens,
-        cached_tokens=read_in and read_in.cached_tokens,
-        cache_write_tokens=read_in and read_in.cache_write_tokens,
-        reasoning_tokens=put_out and put_out.reasoning_tokens,
-        tier=tier,
+        prompt_tokens=count(nested(counted, "input_tokens"), least=1),
+        completion_tokens=count(nested(counted, "output_tokens"), least=int(spoke)),
+        cached_tokens=count(nested(counted, "input_tokens_details", "cached_tokens")),
+        cache_write_tokens=count(nested(counted, "input_tokens_details", "cache_write_tokens")),
+        reasoning_tokens=count(nested(counted, "output_tokens_details", "reasoning_tokens")),
+        tier=None if named in ("default", "auto") else named,
     )
 
 
@@ -202,7 +185,7 @@ def _finish(response: _Response, *, calls: bool, refused: bool) -> FinishReason 
     if response.status == "completed":
         return "content_filter" if refused else "tool_calls" if calls else "stop"
     if response.status == "incomplete":
-        reason = response.incomplete_details and response.incomplete_details.reason
+        reason = nested(response.incomplete_details, "reason")
         return "content_filter" if reason == "content_filter" else "length"
     return None
 
@@ -218,9 +201,8 @@ def from_wire(raw: bytes, *, provider: str) -> Reply:
         raise faults.from_object(provider, response.error)
     if response.output is None or response.status is None:
         raise faults.malformed(provider, "it holds no output")
-    parts = [part for item in response.output if item.type == "message" for part in item.content or ()]
-    refusal = "".join(part.refusal or "" for part in parts if part.type == "refusal")
-    text, mended = faults.repaired("".join(part.text or "" for part in parts if part.type == "output_text"))
+    text, refusal = _words(response.output)
+    text, mended = faults.repaired(text)
     calls = tuple(
         ToolCall(id=item.call_id or f"call_{n}", name=item.name or "", arguments=arguments(item.arguments))
         for n, item in enumerate(i for i in response.output if i.type == "function_call")
@@ -234,13 +216,20 @@ def from_wire(raw: bytes, *, provider: str) -> Reply:
     return Reply(
         text=text or refusal,
         finish_reason=finish,
-        usage=_usage(response.usage, response.service_tier),
-        served_model=response.model,
+        usage=_usage(response.usage, response.service_tier, spoke=True),
+        served_model=word(response.model),
         reasoning="\n\n".join(thoughts),
         tool_calls=calls,
-        provider_id=response.id,
+        provider_id=word(response.id),
         repaired=mended,
     )
+
+
+def _words(output: list[_Item] | None) -> tuple[str, str]:
+    """Answer text and refusal text of an output."""
+    parts = [part for item in output or () if item.type == "message" for part in item.content or ()]
+    text = "".join(part.text or "" for part in parts if part.type == "output_text")
+    return text, "".join(part.refusal or "" for part in parts if part.type == "refusal")
 
 
 class Fold:
@@ -248,32 +237,36 @@ class Fold:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._text: list[str] = []
-        self._refusal: list[str] = []
-        self._reasoning: list[str] = []
+        self._text = Prose()
+        self._refusal = Prose()
+        self._reasoning = Prose()
         self._calls = Calls()
         self._last: _Response | None = None
+        self._before = b""
         self._ended = False
-        self._mended = False
 
     def feed(self, event: Event) -> list[Delta]:
         """Take one event; return what of it is new to the reader."""
-        if event.data.strip() == b"[DONE]":
+        data = event.data.strip()
+        if not data or data == b"[DONE]":
             return []
-        got = read(_event, event.data, provider=self._provider)
+        got = read(_event, data, provider=self._provider)
+        repeated = got.sequence_number is not None and data == self._before
+        self._before = data
         self._last = got.response or self._last
+        return [] if repeated else self._heard(got)
+
+    def _heard(self, got: _Event) -> list[Delta]:
         match got.type:
             case "response.output_text.delta" if isinstance(got.delta, str):
-                text, mended = faults.repaired(got.delta)
-                self._mended |= mended
-                self._text.append(text)
-                return [Delta(text=text)]
+                text = self._text.add(got.delta)
+                return [Delta(text=text)] if text else []
             case "response.refusal.delta" if isinstance(got.delta, str):
-                self._refusal.append(got.delta)
-                return [Delta(text=got.delta)]
+                text = self._refusal.add(got.delta)
+                return [Delta(text=text)] if text else []
             case "response.reasoning_summary_text.delta" if isinstance(got.delta, str):
-                self._reasoning.append(got.delta)
-                return [Delta(reasoning=got.delta)]
+                text = self._reasoning.add(got.delta)
+                return [Delta(reasoning=text)] if text else []
             case "response.output_item.added" if got.item is not None and got.item.type == "function_call":
                 place = self._calls.place(got.output_index, got.item.call_id)
                 self._calls.add(place, name=got.item.name)
@@ -284,6 +277,7 @@ class Fold:
                 return [Delta(call_index=place, arguments=got.delta)]
             case "response.completed" | "response.incomplete":
                 self._ended = True
+                return self._late(got.response)
             case "response.failed":
                 raise faults.from_object(self._provider, self._last and self._last.error, partial=self.partial())
             case "error":
@@ -292,6 +286,21 @@ class Fold:
             case "" if got.error:
                 raise faults.from_object(self._provider, got.error, partial=self.partial())
         return []
+
+    def _late(self, response: _Response | None) -> list[Delta]:
+        """What came only in the final object: some gateways send no pieces of it."""
+        output = response.output if response is not None else None
+        deltas = []
+        if not self._text and not self._refusal:
+            text, refusal = _words(output)
+            shown = self._text.add(text) + self._refusal.add(refusal)
+            deltas = [Delta(text=shown)] if shown else []
+        if not self._calls:
+            for n, item in enumerate(i for i in output or () if i.type == "function_call"):
+                text, place = arguments(item.arguments), self._calls.place(n, item.call_id)
+                self._calls.add(place, name=item.name, text=text)
+                deltas.append(Delta(call_index=place, call_id=item.call_id, call_name=item.name, arguments=text))
+        return deltas
 
     def partial(self) -> Reply:
         """What there is so far."""
@@ -308,13 +317,14 @@ class Fold:
 
     def _reply(self, finish: FinishReason | None) -> Reply:
         last = self._last or _Response()
+        spoke = bool(self._text or self._refusal or self._calls or self._reasoning)
         return Reply(
-            text="".join(self._text) or "".join(self._refusal),
+            text=str(self._text) or str(self._refusal),
             finish_reason=finish,
-            usage=_usage(last.usage, last.service_tier),
-            served_model=last.model,
-            reasoning="".join(self._reasoning),
+            usage=_usage(last.usage, last.service_tier, spoke=spoke),
+            served_model=word(last.model),
+            reasoning=str(self._reasoning),
             tool_calls=self._calls.done(),
-            provider_id=last.id,
-            repaired=self._mended,
+            provider_id=word(last.id),
+            repaired=self._text.repaired,
         )

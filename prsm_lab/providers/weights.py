@@ -30,6 +30,9 @@ class Weights:
         self._windows: dict[str, Compatible] = {}
         self._loading = asyncio.Lock()
 
+    async def ready(self) -> None:
+        """The weights are loaded by the first question that names them."""
+
     async def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
         """Answer with the weights called `target.model`."""
         window = await self._window(target.model)

@@ -70,8 +70,22 @@ class Window:
         self.origin = access.origin or access.base_url
         self._access = access
         self._pool = pool
+        self._loaded = False
+        self._loading = asyncio.Lock()
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def ready(self) -> None:
+        """Import the SDK, off the loop: it takes half a second, and streams must not stand still meanwhile."""
+        if not self._loaded:
+            async with self._loading:
+                if not self._loaded:
+                    await asyncio.to_thread(self._load)
+                    self._loaded = True
+
+    def _load(self) -> None:
+        _network_faults()
+        self._sdk_faults()
 
     def _make_client(self) -> Any:
         raise NotImplementedError("a window makes its SDK's client")  # pragma: no cover
@@ -97,10 +111,9 @@ class Window:
             if fold is None:
                 reply = call.whole(await self._read(response), provider=self.name)
             else:
-                async with aclosing(self._events(response, call)) as events:
-                    async for event in events:
-                        for delta in fold.feed(event):
-                            yield delta
+                async with aclosing(self._deltas(response, call, fold)) as deltas:
+                    async for delta in deltas:
+                        yield delta
                 reply = fold.end()
         except PRSMError as known:
             fault = known
@@ -114,7 +127,7 @@ class Window:
             fault.provider = fault.provider or self.name
             if fold is not None and fault.partial is None and response is not None:
                 fault.partial = fold.partial()
-            raise fault
+            raise fault.with_traceback(None)  # frames below hold what the provider sent, which may echo the key
         assert reply is not None
         yield msgspec.structs.replace(reply, dropped=call.dropped) if call.dropped else reply
 
@@ -170,7 +183,7 @@ class Window:
         async with aclosing(self._chunks(response)) as chunks:
             return b"".join([chunk async for chunk in chunks])
 
-    async def _events(self, response: Any, call: Call) -> AsyncGenerator[sse.Event, None]:
+    async def _deltas(self, response: Any, call: Call, fold: Fold) -> AsyncGenerator[Delta, None]:
         splitter, begun = sse.Splitter(), False
         async with aclosing(self._chunks(response)) as chunks:
             async for chunk in chunks:
@@ -179,12 +192,14 @@ class Window:
                     if start in b"{[<":
                         raise self._no_stream(b"".join([chunk, *[rest async for rest in chunks]]), call)
                 for event in splitter.feed(chunk):
-                    yield event
+                    for delta in fold.feed(event):
+                        yield delta
                     if event.data.strip() == DONE:
                         await _drained(chunks)
                         return
         for event in splitter.close():
-            yield event
+            for delta in fold.feed(event):
+                yield delta
 
     def _no_stream(self, body: bytes, call: Call) -> PRSMError:
         """A page or a JSON document where a stream should be: it may say what is wrong."""
@@ -211,7 +226,7 @@ class Window:
         if status == 200 or body is not None:
             return faults.from_object(self.name, body or {}, partial=partial)
         names = {cls.__name__ for link in _causes(foreign) for cls in type(link).__mro__}
-        if names & {"DecodingError", "ContentDecodingError", "PayloadEncodingError"}:
+        if "DecodingError" in names:
             return faults.malformed(self.name, "its body cannot be decoded", partial=partial)
         if names & {"InvalidURL", "InvalidUrlClientError", "UnsupportedProtocol", "OverflowError"}:
             return InvalidRequestError(

@@ -1,0 +1,192 @@
+"""`infer`, `batch` and `compare`: rows times ways to ask, asked once each, laid out as a frame.
+
+The async functions are the implementation; the sync ones wait for them and paint the bar meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+import pandas as pd
+
+from prsm_lab import ask
+from prsm_lab.client import default_client
+from prsm_lab.engine import portal
+from prsm_lab.errors import InvalidRequestError
+from prsm_lab.frames import data as rows_of
+from prsm_lab.frames import progress, work
+from prsm_lab.frames.prompts import Prompt
+from prsm_lab.frames.variants import Variant, variants
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from prsm_lab.client import Client
+
+
+class Running(ask.Ask, total=False):
+    """Options of a run, beside those of each question (`prsm_lab.ask.Ask`)."""
+
+    client: Client | None
+    """Who asks; default the process's client (`lab.use`)."""
+    max_concurrency: int
+    """Most questions in flight; default 16."""
+    run: str | None
+    """Name of the run: it reuses its own answers only. Unnamed runs reuse each other's."""
+    fresh: bool
+    """Ask anew what is already answered."""
+    dedup: bool
+    """Ask equal questions once and fill the answer in everywhere (default)."""
+    on_error: Literal["record", "raise"]
+    """Failed rows have `error` and `error_code` set, or the first one is raised when the run has ended."""
+    progress: bool
+    """Show a bar and a line at the end (default)."""
+    prefix: str
+    """Put before the result columns' names, where the data has columns of these names."""
+
+
+_RUN_OPTIONS = frozenset(Running.__annotations__) - frozenset(ask.Ask.__annotations__)
+
+
+def infer(prompt: str | Sequence[Mapping[str, Any]], *, model: str | Sequence[str], system: str | None = None, **options: Unpack[Running]) -> pd.DataFrame:
+    """Ask one question of one or more models; one row per model.
+
+    Args:
+        prompt: Text (braces are text here, not holes), or chat messages.
+        model: Name, or names.
+        system: System message.
+        **options: See `Running` and `prsm_lab.ask.Ask`.
+
+    >>> import prsm_lab as lab
+    >>> client = lab.Client(mock_mode=True, ledger=":memory:", mock_responses={"gpt-4": {"content": "Hello"}})
+    >>> lab.infer("hi", model="gpt-4", client=client, progress=False)["response"].item()
+    'Hello'
+    """
+    return _wait(_single(prompt, model, system, options))
+
+
+async def ainfer(prompt: str | Sequence[Mapping[str, Any]], *, model: str | Sequence[str], system: str | None = None, **options: Unpack[Running]) -> pd.DataFrame:
+    """Ask one question of one or more models; see `infer`."""
+    return await _await(_single(prompt, model, system, options))
+
+
+def batch(data: object, prompt: Prompt, *, model: str, system: str | None = None, **options: Unpack[Running]) -> pd.DataFrame:
+    """Ask one model about every row; the frame comes back with the answers as columns.
+
+    Args:
+        data: DataFrame, Series, list of texts or dicts, a path, or a dataset's name.
+        prompt: Template over column names, chat messages of templates, `lab.col(name)`, or a function of the row.
+        model: Name of the model.
+        system: Template of a system message.
+        **options: See `Running` and `prsm_lab.ask.Ask`.
+
+    Returns:
+        One row per input row, same index and order, input columns kept. `attrs["prsm"]` has run id and totals.
+
+    Raises:
+        ValueError: If the data has a column of a result column's name (remedy: `prefix=`).
+        InvalidRequestError: If the prompt names a column that is not there, or an option is wrong.
+
+    >>> import prsm_lab as lab
+    >>> client = lab.Client(mock_mode=True, ledger=":memory:", mock_responses={"*": {"content": "4"}})
+    >>> lab.batch([{"q": "2 + 2?"}], "{q}", model="gpt-4", client=client, progress=False)["response"].tolist()
+    ['4']
+    """
+    return _wait(_one_model(data, prompt, model, system, options))
+
+
+async def abatch(data: object, prompt: Prompt, *, model: str, system: str | None = None, **options: Unpack[Running]) -> pd.DataFrame:
+    """Ask one model about every row; see `batch`."""
+    return await _await(_one_model(data, prompt, model, system, options))
+
+
+def compare(
+    data: object, prompt: Prompt | Mapping[str, Prompt], *, models: Sequence[str] | str, system: str | None = None,
+    grid: Mapping[str, Sequence[Any]] | None = None, samples: int = 1, **options: Unpack[Running],
+) -> pd.DataFrame:  # fmt: skip
+    """Ask several models, prompts or settings about every row; one row per input row and variant.
+
+    Args:
+        data: As in `batch`.
+        prompt: As in `batch`, or a dict from a name to a prompt.
+        models: Names of the models.
+        system: Template of a system message.
+        grid: Option values to vary, e.g. `{"temperature": [0, 0.7]}`; each becomes a column.
+        samples: Ask each so many times (column `sample`).
+        **options: See `Running` and `prsm_lab.ask.Ask`.
+
+    Returns:
+        A long frame, input row by input row, the input's index repeated.
+
+    >>> import prsm_lab as lab
+    >>> client = lab.Client(mock_mode=True, ledger=":memory:")
+    >>> found = lab.compare(["hi"], "{text}", models=["gpt-4", "claude-3-opus"], client=client, progress=False)
+    >>> found["model"].tolist()
+    ['gpt-4', 'claude-3-opus']
+    """
+    return _wait(_many_models(data, prompt, models, system, grid or {}, samples, options))
+
+
+async def acompare(
+    data: object, prompt: Prompt | Mapping[str, Prompt], *, models: Sequence[str] | str, system: str | None = None,
+    grid: Mapping[str, Sequence[Any]] | None = None, samples: int = 1, **options: Unpack[Running],
+) -> pd.DataFrame:  # fmt: skip
+    """Ask several models, prompts or settings about every row; see `compare`."""
+    return await _await(_many_models(data, prompt, models, system, grid or {}, samples, options))
+
+
+# ------------------------------------------------------------------------------------------- from call to work
+
+
+def _single(prompt: Any, model: str | Sequence[str], system: str | None, options: Running) -> work.Work:
+    given = prompt if isinstance(prompt, str) else [dict(message) for message in prompt]
+    empty = pd.DataFrame(index=pd.RangeIndex(1))
+    ways = variants(model, lambda _: given, grid={}, samples=1)
+    literal = None if system is None else system.replace("{", "{{").replace("}", "}}")
+    return _work(empty, ways, literal, options, kind="infer", index=pd.RangeIndex(len(ways)))
+
+
+def _one_model(data: object, prompt: Prompt, model: str, system: str | None, options: Running) -> work.Work:
+    if not isinstance(model, str):
+        raise InvalidRequestError("batch asks one model; use compare for several.", details={"parameter": "model"})
+    if isinstance(prompt, dict):
+        raise InvalidRequestError("batch takes one prompt; use compare for several.", details={"parameter": "prompt"})
+    return _work(rows_of.frame(data), variants(model, prompt, grid={}, samples=1), system, options, kind="batch")
+
+
+def _many_models(
+    data: object, prompt: Any, models: Any, system: str | None, grid: Mapping[str, Sequence[Any]], samples: int, options: Running
+) -> work.Work:
+    for key in grid:
+        if key not in ask.Ask.__annotations__:
+            raise ask.unknown_option(key, ask.Ask.__annotations__)
+        if key in options:
+            raise InvalidRequestError(f"{key} is both an option and in the grid.", details={"parameter": key})
+    ways = variants(models, prompt, grid=grid, samples=samples)
+    return _work(rows_of.frame(data), ways, system, options, kind="compare")
+
+
+def _work(
+    data: pd.DataFrame, ways: list[Variant], system: str | None, options: Running, *, kind: str, index: Any = None
+) -> work.Work:
+    known = frozenset(ask.Ask.__annotations__) | _RUN_OPTIONS
+    for name in options:
+        if name not in known:
+            raise ask.unknown_option(name, known)
+    settings: dict[str, Any] = {name: value for name, value in options.items() if name in _RUN_OPTIONS}
+    client = settings.pop("client", None) or default_client()
+    plan = work.Plan(kind=kind, **settings)
+    question = {name: value for name, value in options.items() if name not in _RUN_OPTIONS}
+    return work.Work(client, data, ways, system=system, question=question, plan=plan, index=index)
+
+
+def _wait(job: work.Work) -> pd.DataFrame:
+    with progress.shown(job.tally, wanted=job.plan.progress) as bar:
+        portal.call(job.run(), tick=bar)
+    return job.result()
+
+
+async def _await(job: work.Work) -> pd.DataFrame:
+    with progress.shown(job.tally, wanted=job.plan.progress) as bar:
+        await portal.arun(job.run(), tick=bar)
+    return job.result()

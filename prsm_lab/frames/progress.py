@@ -1,0 +1,136 @@
+"""A bar with rows, errors, cost and rate while a run goes; one line when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from prsm_lab.errors import PRSMError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prsm_lab.types import Inference
+
+
+class Tally:
+    """Counts of one run; written on the engine's loop, read by the bar.
+
+    Args:
+        rows: Rows of the result.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.done = 0
+        self.asked = 0
+        self.reused = 0
+        self.failed = 0
+        self.spent = 0.0
+        self.saved = 0.0
+        self.unpriced = 0
+        self.simulated = False
+        self._began = time.monotonic()
+
+    def reuse(self, inference: Inference, rows: int) -> None:
+        """Count an answer that was paid for earlier."""
+        self.done += rows
+        self.reused += rows
+        self.saved += inference.cost.amount or 0.0
+        self._look(inference)
+
+    def answer(self, outcome: Inference | PRSMError, rows: int) -> None:
+        """Count an outcome that fills so many rows; it was paid for once."""
+        self.done += rows
+        if isinstance(outcome, PRSMError):
+            self.failed += rows
+            self.asked += 0 if outcome.details.get("not_sent") else 1
+            return
+        self.asked += 1
+        if outcome.cost.amount is None:
+            self.unpriced += 1
+        else:
+            self.spent += outcome.cost.amount
+        self._look(outcome)
+
+    def skip(self, rows: int = 1) -> None:
+        """Count rows that have no prompt."""
+        self.done += rows
+        self.failed += rows
+
+    def _look(self, inference: Inference) -> None:
+        self.simulated |= (inference.served_model or "").startswith("simulated/")
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the run began."""
+        return time.monotonic() - self._began
+
+    def totals(self) -> dict[str, Any]:
+        """Return the figures of the end as plain JSON."""
+        return {
+            "rows": self.rows, "asked": self.asked, "reused": self.reused, "failed": self.failed,
+            "not_sent": self.rows - self.done, "spent_usd": self.spent, "saved_usd": self.saved,
+            "unpriced": self.unpriced, "seconds": round(self.seconds, 3),
+        }  # fmt: skip
+
+    def line(self) -> str:
+        """Say it in one line."""
+        priced = money(self.spent) + (f" + {self.unpriced} unpriced" if self.unpriced else "")
+        parts = [
+            f"{self.rows:,} rows: {self.asked:,} asked", f"{self.reused:,} reused", f"{self.failed:,} failed",
+        ]  # fmt: skip
+        kept = f" ({money(self.saved)} not paid again)" if self.reused and self.saved else ""
+        label = " · simulated" if self.simulated else ""
+        return f"{', '.join(parts)} · {priced} spent{kept} · {self.seconds:.1f} s{label}"
+
+
+def money(usd: float) -> str:
+    """Write an amount with as many digits as it needs.
+
+    >>> money(1.5), money(0.00123), money(0.0)
+    ('$1.50', '$0.0012', '$0.00')
+    """
+    if usd == 0 or usd >= 0.1:
+        return f"${usd:,.2f}"
+    return f"${usd:.4f}" if usd >= 0.0005 else f"${usd:.6f}"
+
+
+class Bar:
+    """Paints a tally; called in the thread that waits."""
+
+    def __init__(self, tally: Tally) -> None:
+        from tqdm.auto import tqdm
+
+        self._tally = tally
+        self._bar = tqdm(total=tally.rows, unit="row", dynamic_ncols=True, leave=True)
+        self._shown = (-1, -1)
+
+    def __call__(self) -> None:
+        """Repaint if something has changed."""
+        tally = self._tally
+        if (tally.done, tally.failed) == self._shown:
+            return
+        self._shown = (tally.done, tally.failed)
+        self._bar.set_postfix_str(f"{tally.failed} failed, {money(tally.spent)}", refresh=False)
+        self._bar.update(tally.done - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self()
+        self._bar.close()
+
+
+@contextlib.contextmanager
+def shown(tally: Tally, *, wanted: bool) -> Iterator[Bar | None]:
+    """Show a bar while the block runs, and the line at its end; nothing if it is not wanted."""
+    if not wanted:
+        yield None
+        return
+    bar = Bar(tally)
+    try:
+        yield bar
+    finally:
+        bar.close()
+        print(tally.line())  # noqa: T201 -- the one line that a run says

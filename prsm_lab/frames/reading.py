@@ -1,0 +1,67 @@
+"""What a result frame says of itself: which columns are the input's, which tell variants apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from prsm_lab import columns
+from prsm_lab.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Reading(NamedTuple):
+    """How to read one frame of results."""
+
+    prefix: str
+    variant_columns: tuple[str, ...]
+    simulated: bool
+
+    def __call__(self, results: pd.DataFrame, name: str) -> pd.Series[Any]:
+        """Return a result column by its plain name."""
+        return results[self.prefix + name]
+
+    def inputs(self, results: pd.DataFrame) -> list[Any]:
+        """Return the columns that came with the data."""
+        own = {self.prefix + name for name in (*columns.NAMES, *self.variant_columns)}
+        return [c for c in results.columns if c not in own and not str(c).startswith("score_")]
+
+    def labels(self, results: pd.DataFrame) -> list[str]:
+        """Return each row's variant as one text: `gpt-4`, or `gpt-4 · brief · temperature 0`."""
+        parts = [[str(value) for value in self(results, "model")]]
+        for name in self.variant_columns:
+            if name == "model":
+                continue
+            shown = "" if name == "prompt" else f"{name} "
+            parts.append([f"{shown}{value}" for value in self(results, name)])
+        return [" · ".join(words) for words in zip(*parts, strict=True)]
+
+
+def of(results: pd.DataFrame) -> Reading:
+    """Read a frame's own notes; a frame that lost them (saved, filtered, concatenated) is read by its columns.
+
+    Raises:
+        InvalidRequestError: If it holds no results.
+    """
+    notes = results.attrs.get("prsm") or {}
+    prefix = notes.get("prefix", "")
+    if prefix + "model" not in results.columns or prefix + "response" not in results.columns:
+        raise InvalidRequestError(
+            "This frame holds no results: it lacks the columns model and response. Give what infer, batch or compare "
+            "returned.",
+            details={"parameter": "results"},
+        )
+    variants: Sequence[str] = notes.get("variants") or _between(results, prefix)
+    served = results[prefix + "served_model"] if prefix + "served_model" in results.columns else pd.Series(dtype="string")
+    simulated = bool(served.astype("string").str.startswith("simulated/").fillna(False).any())
+    return Reading(prefix, tuple(variants), simulated)
+
+
+def _between(results: pd.DataFrame, prefix: str) -> list[str]:
+    """Variant columns stand between `model` and `provider`."""
+    names = [str(name) for name in results.columns]
+    start, end = names.index(prefix + "model"), names.index(prefix + "provider") if prefix + "provider" in names else None
+    return [name.removeprefix(prefix) for name in names[start:end]] if end is not None else ["model"]

@@ -1,0 +1,68 @@
+"""What a comparison compares: models × prompts × option grid × samples, as plain values. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from prsm_lab.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from prsm_lab.frames.prompts import Prompt
+
+
+class Variant(NamedTuple):
+    """One way to ask."""
+
+    model: str
+    prompt_name: str | None
+    prompt: Prompt
+    options: dict[str, Any]
+    sample: int
+
+
+def variants(
+    models: str | Sequence[str], prompt: Prompt | Mapping[str, Prompt], *, grid: Mapping[str, Sequence[Any]], samples: int
+) -> list[Variant]:
+    """Return every combination, in the order models, prompts, grid, samples.
+
+    Raises:
+        InvalidRequestError: If there is no model, no prompt, or less than one sample.
+
+    >>> [v.options for v in variants("m", "p", grid={"temperature": [0, 1]}, samples=1)]
+    [{'temperature': 0}, {'temperature': 1}]
+    """
+    names = [models] if isinstance(models, str) else list(models)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InvalidRequestError("models is empty or holds something that is no name.", details={"parameter": "models"})
+    if len(set(names)) < len(names):
+        raise InvalidRequestError("models names one model twice; use samples= to ask more than once.", details={"parameter": "models"})
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise InvalidRequestError(f"samples={samples!r} is no number of at least 1.", details={"parameter": "samples"})
+    prompts: list[tuple[str | None, Any]] = [(None, prompt)]
+    if isinstance(prompt, Mapping):
+        if not prompt:
+            raise InvalidRequestError("prompt is an empty dict.", details={"parameter": "prompt"})
+        prompts = [(str(name), one) for name, one in prompt.items()]
+    keys = list(grid)
+    combinations = [dict(zip(keys, values, strict=True)) for values in itertools.product(*grid.values())]
+    return [
+        Variant(model, name, one, options, sample)
+        for model in names
+        for name, one in prompts
+        for options in combinations
+        for sample in range(samples)
+    ]
+
+
+def columns(ways: Sequence[Variant], rows: int) -> dict[str, list[Any]]:
+    """Return the columns that tell variants apart beside the model, row by row of the data."""
+    out: dict[str, list[Any]] = {}
+    if any(way.prompt_name is not None for way in ways):
+        out["prompt"] = [way.prompt_name for way in ways] * rows
+    for key in ways[0].options:
+        out[key] = [way.options[key] for way in ways] * rows
+    if any(way.sample for way in ways):
+        out["sample"] = [way.sample for way in ways] * rows
+    return out
