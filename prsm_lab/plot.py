@@ -13,8 +13,6 @@ from prsm_lab.frames import reading
 from prsm_lab.frames.summarize import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     import plotly.graph_objects as go
 
@@ -22,6 +20,7 @@ __all__ = ["cost_quality", "latency", "scores"]
 
 COLOURS: Final = ("#2a78d6", "#e0712c", "#1f9d6b", "#b3478f", "#8a6d1d", "#5d5fc4", "#c23b4b", "#3a8f9e")
 """Told apart by people with any common kind of colour vision, and on light and dark ground."""
+SYMBOLS: Final = ("circle", "diamond", "square", "triangle-up", "cross", "star", "pentagon", "hexagon")
 INK: Final = "#7c8492"
 GRID: Final = "rgba(124,132,146,0.22)"
 
@@ -40,24 +39,26 @@ def cost_quality(results: pd.DataFrame, score: str | None = None) -> go.Figure:
 
     column = _score(results, score)
     figure = go.Figure()
-    free = False
+    lowest, unpriced = 1.0, []
     for label, colour, part in _variants(results):
         line = _line(part)
         mean, low, high = interval(part[column])
-        if mean is None:
-            continue
         cost = line["cost_per_1k"]
-        free |= cost is None
+        if mean is None or cost is None:
+            unpriced += [] if mean is None else [label]
+            continue
+        lowest = min(lowest, low)
         figure.add_scatter(
-            x=[cost if cost is not None else 0], y=[mean], mode="markers+text", text=[f" {label}"], textposition="middle right",
-            marker={"size": 13, "color": colour, "line": {"width": 1.5, "color": "rgba(255,255,255,0.9)"}},
+            x=[cost], y=[mean], mode="markers", showlegend=True,
+            marker={"size": 14, "symbol": SYMBOLS[len(figure.data) % len(SYMBOLS)], "color": colour, "line": {"width": 1.5, "color": "rgba(255,255,255,0.9)"}},
             error_y={"type": "data", "array": [high - mean], "arrayminus": [mean - low], "color": colour, "thickness": 1.5, "width": 4},
             name=label, hovertemplate=f"{_safe(label)}<br>%{{y:.1%}} at $%{{x:,.4f}} per 1,000 rows<extra></extra>",
         )  # fmt: skip
-    _dress(figure, results, "Quality against cost", f"{_words(column)}, mean with 95 % interval")
+    missing = f" · not shown, price unknown: {_safe(', '.join(unpriced))}" if unpriced else ""
+    _dress(figure, results, "Quality against cost", f"{_words(column)}, mean with 95 % interval{missing}")
+    figure.update_layout(showlegend=True, legend={"x": 1.02, "y": 1, "font": {"size": 13}, "itemsizing": "constant"})
     figure.update_xaxes(title="USD per 1,000 rows", tickprefix="$", rangemode="tozero")
-    figure.update_yaxes(title=_words(column), tickformat=".0%", range=[0, 1.04])
-    _room_for_labels(figure)
+    figure.update_yaxes(title=f"mean {_words(column)}", tickformat=".0%", range=[max(0.0, lowest - 0.05), 1.02])
     return figure
 
 
@@ -87,7 +88,7 @@ def scores(results: pd.DataFrame, score: str | None = None) -> go.Figure:
     _dress(figure, results, f"{_words(column)} by variant".capitalize(), "mean with 95 % interval")
     figure.update_layout(height=150 + 46 * max(1, len(known)), barmode="overlay")
     figure.update_xaxes(tickformat=".0%", range=[0, 1.02])
-    figure.update_yaxes(showgrid=False, automargin=True)
+    figure.update_yaxes(showgrid=False, automargin=True, ticklabelstandoff=10)
     return figure
 
 
@@ -115,7 +116,7 @@ def latency(results: pd.DataFrame) -> go.Figure:
     _dress(figure, results, "Latency", "median, quartiles, 5th to 95th percentile; waits and retries left out")
     figure.update_layout(height=150 + 46 * max(1, len(parts)))
     figure.update_xaxes(title="seconds", rangemode="tozero")
-    figure.update_yaxes(showgrid=False, automargin=True)
+    figure.update_yaxes(showgrid=False, automargin=True, ticklabelstandoff=10)
     return figure
 
 
@@ -210,11 +211,3 @@ def _dress(figure: go.Figure, results: pd.DataFrame, title: str, what: str) -> N
     )  # fmt: skip
     figure.update_xaxes(gridcolor=GRID, zeroline=False, ticks="outside", tickcolor=GRID, title_standoff=12)
     figure.update_yaxes(gridcolor=GRID, zeroline=False, title_standoff=12)
-
-
-def _room_for_labels(figure: go.Figure) -> None:
-    """Leave space at the right for the names beside the points."""
-    costs: Sequence[float] = [trace.x[0] for trace in figure.data]
-    longest = max((len(trace.name) for trace in figure.data), default=0)
-    if costs:
-        figure.update_xaxes(range=[-0.02 * max(costs or [1]), (max(costs) or 1) * (1.08 + longest / 60)])

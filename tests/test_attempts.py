@@ -53,7 +53,7 @@ class Bench:
 
     def __init__(self, *providers: Scripted, retries: int = 2) -> None:
         self.health = Health()
-        self.pace = Pace()
+        self.pace = Pace({p.name: 256 for p in providers})
         self.targets = tuple(Target(provider=p.name, model="m", name=f"{p.name}-m") for p in providers)
         self.attempts = Attempts({p.name: p for p in providers}, self.pace, self.health, max_retries=retries)
 

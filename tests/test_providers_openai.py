@@ -8,7 +8,7 @@ import json
 import logging
 import traceback
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -48,6 +48,7 @@ END = b"0\r\n\r\n"
 
 
 def chunk(raw: bytes | str) -> bytes:
+    """One chunk of a chunked body."""
     raw = raw.encode() if isinstance(raw, str) else raw
     return f"{len(raw):x}\r\n".encode() + raw + b"\r\n"
 
@@ -58,11 +59,13 @@ def data(*objects: Any) -> bytes:
 
 
 def piece(text: str | None = None, finish: str | None = None, **more: Any) -> dict[str, Any]:
+    """One event of a chat stream."""
     delta = {} if text is None else {"content": text}
     return {"id": "c1", "model": "m-1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
 
 
 def answer(text: str | None = "Hello", finish: str | None = "stop", **more: Any) -> dict[str, Any]:
+    """A whole chat answer."""
     message = {"role": "assistant", "content": text}
     return {"id": "c1", "model": "m-1", "choices": [{"index": 0, "message": message, "finish_reason": finish}], **more}
 
@@ -86,6 +89,7 @@ class Server:
         self.url = ""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer requests on one connection."""
         self.connections += 1
         try:
             while True:
@@ -115,6 +119,7 @@ class Server:
 
 @asynccontextmanager
 async def serving(*replies: list[Part]) -> AsyncIterator[Server]:
+    """A server on loopback."""
     server = Server(*replies)
     listener = await asyncio.start_server(server.handle, "127.0.0.1", 0, limit=2**24)
     server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
@@ -128,6 +133,7 @@ WINDOWS = {"openai": openai.OpenAI, "mine": compatible.Compatible, "huggingface"
 
 
 def ask(*, live: bool = False, routing: Routing | None = None, **options: Any) -> tuple[Request, bool]:
+    """A question, and whether it is to be answered live."""
     given_messages = options.pop("messages", HI)
     return Request(model="m", messages=given_messages, options=Options(**options), routing=routing or Routing()), live
 
@@ -454,6 +460,7 @@ async def test_a_keyless_server_never_gets_this_machines_key(monkeypatch):
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and all that hangs on it."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -542,6 +549,7 @@ def test_a_name_that_is_not_built_in_is_a_compatible_server():
 
 
 def wire(target: Target = CHAT, *, dialect: chat.Dialect = "openai", live: bool = False, **options: Any) -> tuple[dict, tuple[str, ...]]:
+    """The body that is sent, and what was dropped."""
     request, live = ask(live=live, **options)
     if target.capabilities.wire == "responses":
         return responses.to_wire(request, target, live=live)
@@ -614,6 +622,7 @@ def test_a_schema_that_strict_mode_refuses_is_sent_unstrict():
 
 
 def read(**changes: Any) -> Reply:
+    """A whole chat answer with changes, read."""
     return chat.from_wire(json.dumps(answer() | changes).encode(), provider="p")
 
 
@@ -667,6 +676,7 @@ def test_a_pair_that_is_cut_between_two_events_is_one_character(pair):
 
 
 def stream(*deltas: dict[str, Any], finish: str = "tool_calls") -> tuple[list[Delta], Reply]:
+    """These deltas of a chat stream, folded."""
     fold = chat.Fold("p")
     out = [d for delta in deltas for d in fold.feed(Event(None, json.dumps({"choices": [{"delta": delta}]}).encode()))]
     out += fold.feed(Event(None, json.dumps(piece(finish=finish)).encode()))
@@ -674,6 +684,7 @@ def stream(*deltas: dict[str, Any], finish: str = "tool_calls") -> tuple[list[De
 
 
 def part(text: str = "", **more: Any) -> dict[str, Any]:
+    """A piece of a tool call."""
     name = more.pop("name", None)
     return {"tool_calls": [{**more, "function": {"arguments": text, **({"name": name} if name else {})}}]}
 
@@ -738,16 +749,12 @@ def test_no_body_whatever_its_shape_raises_anything_but_ours(body):
     """Or is taken for an answer without a finish reason."""
     raw = json.dumps(body).encode()
     for whole, fold in ((chat.from_wire, chat.Fold), (responses.from_wire, responses.Fold)):
-        try:
+        with suppress(errors.PRSMError):
             assert whole(raw, provider="p").finish_reason is not None
-        except errors.PRSMError:
-            pass
-        try:
+        with suppress(errors.PRSMError):
             reader = fold("p")
             reader.feed(Event(None, raw))
             assert reader.end().finish_reason is not None
-        except errors.PRSMError:
-            pass
 
 
 @given(st.binary(max_size=60))
@@ -755,10 +762,8 @@ def test_no_bytes_raise_anything_but_ours(raw):
     """A body can be anything."""
     for whole, fold in ((chat.from_wire, chat.Fold), (responses.from_wire, responses.Fold)):
         for act in (lambda whole=whole: whole(raw, provider="p"), lambda fold=fold: fold("p").feed(Event(None, raw))):
-            try:
+            with suppress(errors.PRSMError):
                 act()
-            except errors.PRSMError:
-                pass
 
 
 def test_the_key_shows_nowhere_in_the_window():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,14 +12,16 @@ from prsm_lab.providers.sse import Event, Splitter
 
 
 def split(*reads: bytes) -> list[Event]:
+    """All events of these reads."""
     splitter = Splitter()
     events = [event for read in reads for event in splitter.feed(read)]
     return events + splitter.close()
 
 
 def pieces(whole: bytes, cuts: list[int]) -> list[bytes]:
+    """The whole, cut somewhere."""
     edges = [0, *sorted(cut % (len(whole) + 1) for cut in cuts), len(whole)]
-    return [whole[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [whole[a:b] for a, b in pairwise(edges)]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from prsm_lab.protocols import Provider
     from prsm_lab.types import Model, PriceLine, Query, Record, Report, Run
 
+MOST_IN_FLIGHT = 256
+"""At one provider that names no `ceiling` of its own."""
 RECENT_SECONDS = 7 * 24 * 3600.0
 """How far back measured latencies count for latency optimisation."""
 
@@ -43,17 +45,17 @@ class Embedded:
         providers: Windows by name; closed with the engine.
         ledger: Where answers are kept; closed with the engine.
         max_retries: Retries at one target where the request names no number.
-        ceiling: Most requests in flight at one provider.
     """
 
     def __init__(
-        self, providers: Mapping[str, Provider], ledger: Ledger, *, max_retries: int = 2, ceiling: int = 256
+        self, providers: Mapping[str, Provider], ledger: Ledger, *, max_retries: int = 2
     ) -> None:
         self._providers = dict(providers)
         self._origins = {name: provider.origin for name, provider in providers.items()}
         self._ledger = ledger
         self._health = Health()
-        self._attempts = Attempts(self._providers, Pace(ceiling), self._health, max_retries=max_retries)
+        pace = Pace({name: getattr(provider, "ceiling", MOST_IN_FLIGHT) for name, provider in providers.items()})
+        self._attempts = Attempts(self._providers, pace, self._health, max_retries=max_retries)
         self._pid = os.getpid()
         self._warned: set[str] = set()
         self._priced = False

@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from prsm_lab.types import Target
 
@@ -34,11 +33,11 @@ class Pace:
     """Slots per provider and pauses per route.
 
     Args:
-        ceiling: Most requests in flight at one provider.
+        ceilings: Most requests in flight at each provider.
     """
 
-    def __init__(self, ceiling: int = 256) -> None:
-        self._slots: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(ceiling))
+    def __init__(self, ceilings: Mapping[str, int]) -> None:
+        self._slots = {provider: asyncio.Semaphore(ceiling) for provider, ceiling in ceilings.items()}
         self._closed_until: dict[Route, float] = {}
 
     @contextlib.asynccontextmanager

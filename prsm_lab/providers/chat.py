@@ -59,8 +59,8 @@ def to_wire(request: Request, target: Target, *, live: bool, dialect: Dialect) -
     if options.parallel_tool_calls is not None and options.tools:
         body["parallel_tool_calls"] = options.parallel_tool_calls
     if options.schema is not None:
-        format = {"name": fit.schema_name(options), "strict": fit.strict(options.schema), "schema": options.schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": format}
+        named = {"name": fit.schema_name(options), "strict": fit.strict(options.schema), "schema": options.schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": named}
     if (effort := fit.effort_of(options)) is not None:
         body["reasoning_effort"] = effort
     if options.user is not None:

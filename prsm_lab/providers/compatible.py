@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, ClassVar
 
 from prsm_lab.errors import InvalidRequestError
@@ -10,7 +11,7 @@ from prsm_lab.providers.openai import OpenAI
 from prsm_lab.providers.window import Call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from prsm_lab.types import Delta, Reply, Request, Target
 
@@ -28,23 +29,22 @@ class Compatible(OpenAI):
             body.pop("stream_options", None)
         return Call(chat.PATH, body, {}, dropped, chat.from_wire, chat.Fold)
 
-    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
+    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncGenerator[Delta | Reply, None]:
         """Ask; a server that refuses `stream_options` is asked once more without, and remembered."""
+        refused = False
         try:
-            async for item in self._once(request, target, live=live):
-                yield item
-            return
+            async with aclosing(self._once(request, target, live=live)) as stream:
+                async for item in stream:
+                    yield item
         except InvalidRequestError as refusal:
-            if not live or "stream_options" not in refusal.message or not self._counts_streams:
+            refused = live and self._counts_streams and "stream_options" in refusal.message
+            if not refused:
                 raise
-        self._counts_streams = False
-        async for item in self._once(request, target, live=live):
-            yield item
+        if refused:
+            self._counts_streams = False
+            async with aclosing(self._once(request, target, live=live)) as stream:
+                async for item in stream:
+                    yield item
 
-    async def _once(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
-        stream = super().send(request, target, live=live)
-        try:
-            async for item in stream:
-                yield item
-        finally:
-            await stream.aclose()  # type: ignore[attr-defined]
+    def _once(self, request: Request, target: Target, *, live: bool) -> AsyncGenerator[Delta | Reply, None]:
+        return super().send(request, target, live=live)

@@ -53,13 +53,11 @@ def fitted(request: Request, target: Target, *, never: frozenset[str] = frozense
 
 
 def _misfits(options: Options, takes: Capabilities, never: frozenset[str]) -> list[str]:
-    out = []
-    for name in SAMPLING:
-        if getattr(options, name) is not None and (name in never or not samples(options, takes)):
-            out.append(name)
+    sampled = samples(options, takes)
+    out = [n for n in SAMPLING if getattr(options, n) is not None and (n in never or not sampled)]
     if options.temperature is not None and options.temperature > takes.max_temperature and "temperature" not in out:
         out.append("temperature")
-    if options.logit_bias is not None and ("logit_bias" in never or not samples(options, takes)):
+    if options.logit_bias is not None and ("logit_bias" in never or not sampled):
         out.append("logit_bias")
     if options.stop and ("stop" in never or not takes.stop):
         out.append("stop")
@@ -131,6 +129,7 @@ def is_forced(options: Options) -> bool:
 
 
 def has_images(request: Request) -> bool:
+    """Does a message hold an image?"""
     return any(
         isinstance(part, dict) and part.get("type") == "image_url"
         for message in request.messages

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
 
 from prsm_lab.providers.compatible import Compatible
 from prsm_lab.providers.textgen import TextGeneration
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from prsm_lab.settings import Access
     from prsm_lab.types import Delta, Reply, Request, Target
@@ -28,15 +29,13 @@ class HuggingFace(Compatible):
         super().__init__(access, pool=pool)
         self._text = TextGeneration(access)
 
-    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
+    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncGenerator[Delta | Reply, None]:
         """Ask on the wire that the model speaks."""
-        speaks_chat = target.capabilities.wire != "text"
-        stream = (super() if speaks_chat else self._text).send(request, target, live=live)
-        try:
+        send = self._text.send if target.capabilities.wire == "text" else super().send
+        stream: Any = send(request, target, live=live)
+        async with aclosing(stream):
             async for item in stream:
                 yield item
-        finally:
-            await stream.aclose()  # type: ignore[attr-defined]
 
     async def aclose(self) -> None:
         """Close the connections of both."""

@@ -82,7 +82,8 @@ class Prose:
             piece, self._held = self._held + piece, ""
             if "\ud800" <= piece[-1:] <= "\udbff":
                 piece, self._held = piece[:-1], piece[-1]
-            piece, mended = faults.repaired(piece.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass"))
+            joined = piece.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+            piece, mended = faults.repaired(joined)
             self.repaired |= mended
         if piece:
             self._pieces.append(piece)
@@ -136,6 +137,7 @@ class Calls:
             return False
 
     def add(self, position: int, *, name: str | None = None, text: str = "", id: str | None = None) -> None:
+        """Write a piece down; the first name and id stay."""
         call = self._calls[position]
         call["name"] = call["name"] or name or ""
         call["id"] = call["id"] or id or ""

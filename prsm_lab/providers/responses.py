@@ -45,9 +45,8 @@ def to_wire(request: Request, target: Target, *, live: bool) -> tuple[JSON, tupl
             body[name] = value
     _add_tools(body, options)
     if options.schema is not None:
-        strict = fit.strict(options.schema)
-        format = {"type": "json_schema", "name": fit.schema_name(options), "strict": strict}
-        body["text"] = {"format": {**format, "schema": options.schema}}
+        named = {"name": fit.schema_name(options), "strict": fit.strict(options.schema), "schema": options.schema}
+        body["text"] = {"format": {"type": "json_schema", **named}}
     if (effort := fit.effort_of(options)) is not None:
         body["reasoning"] = {"effort": effort}
     if options.user is not None:
@@ -257,35 +256,36 @@ class Fold:
         return [] if repeated else self._heard(got)
 
     def _heard(self, got: _Event) -> list[Delta]:
+        deltas: list[Delta] = []
         match got.type:
-            case "response.output_text.delta" if isinstance(got.delta, str):
-                text = self._text.add(got.delta)
-                return [Delta(text=text)] if text else []
-            case "response.refusal.delta" if isinstance(got.delta, str):
-                text = self._refusal.add(got.delta)
-                return [Delta(text=text)] if text else []
+            case "response.output_text.delta" | "response.refusal.delta" if isinstance(got.delta, str):
+                prose = self._text if got.type == "response.output_text.delta" else self._refusal
+                if text := prose.add(got.delta):
+                    deltas.append(Delta(text=text))
             case "response.reasoning_summary_text.delta" if isinstance(got.delta, str):
-                text = self._reasoning.add(got.delta)
-                return [Delta(reasoning=text)] if text else []
+                if text := self._reasoning.add(got.delta):
+                    deltas.append(Delta(reasoning=text))
             case "response.output_item.added" if got.item is not None and got.item.type == "function_call":
                 place = self._calls.place(got.output_index, got.item.call_id)
                 self._calls.add(place, name=got.item.name)
-                return [Delta(call_index=place, call_id=got.item.call_id, call_name=got.item.name)]
+                deltas.append(Delta(call_index=place, call_id=got.item.call_id, call_name=got.item.name))
             case "response.function_call_arguments.delta" if isinstance(got.delta, str):
                 place = self._calls.place(got.output_index, None)
                 self._calls.add(place, text=got.delta)
-                return [Delta(call_index=place, arguments=got.delta)]
+                deltas.append(Delta(call_index=place, arguments=got.delta))
             case "response.completed" | "response.incomplete":
                 self._ended = True
-                return self._late(got.response)
-            case "response.failed":
-                raise faults.from_object(self._provider, self._last and self._last.error, partial=self.partial())
-            case "error":
-                fault = got.error or {"code": got.code, "message": got.message}
-                raise faults.from_object(self._provider, fault, partial=self.partial())
-            case "" if got.error:
-                raise faults.from_object(self._provider, got.error, partial=self.partial())
-        return []
+                deltas = self._late(got.response)
+            case "response.failed" | "error" | "":
+                self._raise_if_failed(got)
+        return deltas
+
+    def _raise_if_failed(self, got: _Event) -> None:
+        fault = got.error or (got.response is not None and got.response.error)
+        if got.type == "error":
+            fault = fault or {"code": got.code, "message": got.message}
+        if fault or got.type:
+            raise faults.from_object(self._provider, fault or {}, partial=self.partial())
 
     def _late(self, response: _Response | None) -> list[Delta]:
         """What came only in the final object: some gateways send no pieces of it."""

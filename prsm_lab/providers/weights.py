@@ -25,6 +25,8 @@ class Weights:
 
     name = "local"
     origin = "local"
+    ceiling = local.PARALLEL
+    """More in flight would only wait inside the server, and their wait would look like the model's latency."""
 
     def __init__(self) -> None:
         self._windows: dict[str, Compatible] = {}
@@ -41,7 +43,7 @@ class Weights:
             async for item in stream:
                 yield item
         finally:
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()
 
     async def _window(self, model: str) -> Compatible:
         async with self._loading:  # the first question of a batch loads, the others wait for it

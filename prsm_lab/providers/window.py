@@ -39,9 +39,17 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 class Fold(Protocol):
     """A stream on one wire."""
 
-    def feed(self, event: sse.Event) -> list[Delta]: ...
-    def partial(self) -> Reply: ...
-    def end(self) -> Reply: ...
+    def feed(self, event: sse.Event) -> list[Delta]:
+        """Take one event; return what of it is new to the reader, or raise what it says went wrong."""
+        ...
+
+    def partial(self) -> Reply:
+        """What there is so far; its finish reason is None."""
+        ...
+
+    def end(self) -> Reply:
+        """Return the whole answer, or raise if its end was not seen."""
+        ...
 
 
 class Call(NamedTuple):
@@ -93,7 +101,7 @@ class Window:
     def _call(self, request: Request, target: Target, *, live: bool) -> Call:
         raise NotImplementedError("a window chooses its wire")  # pragma: no cover
 
-    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
+    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncGenerator[Delta | Reply, None]:
         """Ask, and yield deltas when live, then the reply; raise nothing but `PRSMError`.
 
         A fault is raised outside the handler that caught it: an SDK's exception holds the request with its key,
@@ -218,13 +226,9 @@ class Window:
     def _translated(self, foreign: BaseException, fold: Fold | None, response: Any) -> PRSMError:
         """One table from everybody's exceptions to our tree."""
         partial = fold.partial() if fold is not None and response is not None else None
-        status = getattr(foreign, "status_code", None)
-        if isinstance(status, int) and status != 200:
-            reply = foreign.response  # type: ignore[attr-defined]
-            return faults.from_status(self.name, status, reply.headers, foreign.body, partial=partial)  # type: ignore[attr-defined]
-        body = getattr(foreign, "body", None)
-        if status == 200 or body is not None:
-            return faults.from_object(self.name, body or {}, partial=partial)
+        status, reply = getattr(foreign, "status_code", None), getattr(foreign, "response", None)
+        if isinstance(status, int) and reply is not None:
+            return faults.from_status(self.name, status, reply.headers, getattr(foreign, "body", None), partial=partial)
         names = {cls.__name__ for link in _causes(foreign) for cls in type(link).__mro__}
         if "DecodingError" in names:
             return faults.malformed(self.name, "its body cannot be decoded", partial=partial)
@@ -235,10 +239,10 @@ class Window:
             )  # fmt: skip
         # The aiohttp transport calls every lost connection a time-out; the cause below it tells them apart.
         if "TimeoutError" in names or ("TimeoutException" in names and "ClientError" not in names):
-            if names & {"ConnectionTimeoutError", "ClientConnectorError"}:
-                return faults.timed_out(self.name, "connect", partial=partial)
             begun = partial is not None and (partial.text or partial.reasoning or partial.tool_calls)
-            return faults.timed_out(self.name, "between tokens" if begun else "first token", partial=partial)
+            waited = "between tokens" if begun else "first token"
+            connecting = names & {"ConnectionTimeoutError", "ClientConnectorError"}
+            return faults.timed_out(self.name, "connect" if connecting else waited, partial=partial)
         return faults.connection(self.name, foreign, origin=self._access.base_url, partial=partial)
 
     async def aclose(self) -> None:
@@ -262,7 +266,7 @@ async def _drained(chunks: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(DRAIN_SECONDS):
             async for _ in chunks:
                 pass
-    except (TimeoutError, *_network_faults()):
+    except _network_faults():  # a time-out is an OSError
         return
 
 
@@ -275,10 +279,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _network_faults() -> tuple[type[BaseException], ...]:
-    """What transports raise past the SDKs; a session closed under a request is a `RuntimeError`."""
+    """What transports raise past the SDKs."""
     import aiohttp
     import httpx2
 
     return (
-        httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError, OSError, UnicodeError, RuntimeError, OverflowError,
+        httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, aiohttp.ClientError, OSError, UnicodeError, OverflowError,
     )  # fmt: skip

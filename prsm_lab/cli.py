@@ -1,0 +1,172 @@
+"""`prsm-lab`: the same functions from a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prsm_lab.errors import PRSMError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; errors of ours are one line and exit code 1.
+
+    Args:
+        argv: Arguments without the program's name; default the process's.
+    """
+    parser = _parser()
+    given = parser.parse_args(argv)
+    try:
+        return int(given.command(given))
+    except (PRSMError, ValueError) as error:
+        print(f"prsm-lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nprsm-lab: interrupted; what was answered is kept, the same command goes on.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="prsm-lab", description="Ask many language models from a table of rows.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = _command(commands, "demo", _demo, "compare a real small model with two simulated ones; no key needed")
+    demo.add_argument("--live", action="store_true", help="ask real providers with your keys, after a question")
+    demo.add_argument("--rows", type=int, default=20)
+    demo.add_argument("--out", type=Path, default=Path("prsm-lab-demo.html"), help="where the report goes")
+    demo.add_argument("--yes", action="store_true", help="with --live: do not ask")
+
+    for name, function, words in (("batch", _batch, "ask one model about every row"), ("compare", _compare, "ask several")):
+        asking = _command(commands, name, function, words)
+        asking.add_argument("data", help="csv, tsv, jsonl or parquet file, or a dataset's name")
+        asking.add_argument("--prompt", required=True, help='template, e.g. "Answer: {question}"')
+        asking.add_argument("--system")
+        asking.add_argument("--model", required=True, action="append", help="may be given several times with compare")
+        asking.add_argument("--max-tokens", type=int)
+        asking.add_argument("--temperature", type=float)
+        asking.add_argument("--max-concurrency", type=int, default=16)
+        asking.add_argument("--run", help="name of the run")
+        asking.add_argument("--fresh", action="store_true", help="ask anew what is already answered")
+        asking.add_argument("--out", type=Path, help="csv, jsonl or parquet; default: print")
+
+    models = _command(commands, "models", _models, "what is known of models")
+    models.add_argument("--provider")
+    _command(commands, "runs", _runs, "past runs")
+    usage = _command(commands, "usage", _usage, "what it cost")
+    usage.add_argument("--days", type=int, default=30)
+    emulate = _command(commands, "emulate", _emulate, "simulate the providers on loopback")
+    emulate.add_argument("rest", nargs=argparse.REMAINDER)
+    ledger = _command(commands, "ledger", _ledger, "check, prune or export the ledger")
+    ledger.add_argument("action", choices=("check", "prune", "export"))
+    ledger.add_argument("--older-than-days", type=float, default=90.0)
+    ledger.add_argument("--out", type=Path, default=Path("ledger.jsonl"))
+    return parser
+
+
+def _command(commands: Any, name: str, function: Any, words: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(name, help=words, description=words)
+    made.set_defaults(command=function)
+    return made
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from prsm_lab import demo
+
+    return demo.run(demo.Choice(rows=given.rows, out=given.out, live=given.live, yes=given.yes))
+
+
+def _asked(given: argparse.Namespace) -> dict[str, Any]:
+    options = {"max_tokens": given.max_tokens, "temperature": given.temperature, "run": given.run}
+    set_here = {name: value for name, value in options.items() if value is not None}
+    return {**set_here, "fresh": given.fresh, "max_concurrency": given.max_concurrency, "system": given.system}
+
+
+def _batch(given: argparse.Namespace) -> int:
+    from prsm_lab import frames
+
+    if len(given.model) > 1:
+        raise ValueError("batch asks one model; use compare for several")
+    return _written(frames.batch(given.data, given.prompt, model=given.model[0], **_asked(given)), given.out)
+
+
+def _compare(given: argparse.Namespace) -> int:
+    from prsm_lab import frames
+
+    results = frames.compare(given.data, given.prompt, models=given.model, **_asked(given))
+    code = _written(results, given.out)
+    print(frames.summarize(results).to_string(index=False), file=sys.stderr)
+    return code
+
+
+def _written(results: Any, out: Path | None) -> int:
+    if out is None:
+        results.to_csv(sys.stdout, index=False)
+    elif out.suffix == ".parquet":
+        results.to_parquet(out)
+    elif out.suffix in (".jsonl", ".ndjson"):
+        results.to_json(out, orient="records", lines=True)
+    elif out.suffix == ".csv":
+        results.to_csv(out, index=False)
+    else:
+        raise ValueError(f"{out} ends in none of .csv, .jsonl, .parquet")
+    return 1 if results["error_code"].notna().any() else 0
+
+
+def _models(given: argparse.Namespace) -> int:
+    from prsm_lab import catalog
+
+    frame = catalog.frame()
+    shown = frame if given.provider is None else frame[frame["provider"] == given.provider]
+    columns = ["model", "provider", "input", "output", "context", "quality", "retired", "successor"]
+    print(shown[columns].to_string(index=False, na_rep="–"))
+    return 0
+
+
+def _runs(given: argparse.Namespace) -> int:
+    from prsm_lab import frames
+
+    print(frames.runs().to_string(index=False, na_rep="–"))
+    return 0
+
+
+def _usage(given: argparse.Namespace) -> int:
+    from prsm_lab.client import default_client
+
+    report = default_client().inference.analytics(f"last_{given.days}_days")
+    for name in report.__struct_fields__:
+        if name != "groups":
+            value = getattr(report, name)
+            print(f"{name:20} {'–' if value is None else value}")
+    return 0
+
+
+def _emulate(given: argparse.Namespace) -> int:
+    from prsm_lab import emulator
+
+    return emulator.main(given.rest)
+
+
+def _ledger(given: argparse.Namespace) -> int:
+    from prsm_lab.ledger import Ledger, upkeep
+    from prsm_lab.settings import settings
+
+    ledger = Ledger.open(settings().ledger)
+    try:
+        if given.action == "check":
+            problems = upkeep.check(ledger)
+            print("\n".join(problems) or f"{ledger.path}: sound")
+            return 1 if problems else 0
+        if given.action == "prune":
+            count = upkeep.prune(ledger, before=time.time() - given.older_than_days * 86400)
+            print(f"{count} inferences deleted")
+        else:
+            print(f"{upkeep.export(ledger, given.out)} inferences written to {given.out}")
+    finally:
+        ledger.close()
+    return 0
