@@ -42,7 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("prsm-lab-demo.html"), help="where the report goes")
     demo.add_argument("--yes", action="store_true", help="with --live: do not ask")
 
-    for name, function, words in (("batch", _batch, "ask one model about every row"), ("compare", _compare, "ask several")):
+    for name, function, words in (
+        ("batch", _batch, "ask one model about every row"),
+        ("compare", _compare, "ask several"),
+    ):
         asking = _command(commands, name, function, words)
         asking.add_argument("data", help="csv, tsv, jsonl or parquet file, or a dataset's name")
         asking.add_argument("--prompt", required=True, help='template, e.g. "Answer: {question}"')
@@ -128,7 +131,7 @@ def _models(given: argparse.Namespace) -> int:
     return 0
 
 
-def _runs(given: argparse.Namespace) -> int:
+def _runs(_: argparse.Namespace) -> int:
     from prsm_lab import frames
 
     print(frames.runs().to_string(index=False, na_rep="–"))

@@ -5,7 +5,7 @@ Every column has an explicit nullable type, so that an empty run, a failed run a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from prsm_lab.errors import PRSMError
 
@@ -49,8 +49,7 @@ def results(
             _answered(columns, position, outcome)
     if asked is not None:
         columns["model"] = list(asked)
-    made = {name: pd.array(columns[name], dtype=kind) for name, kind in TYPES.items() if name != "cost"}
-    made["cost"] = pd.Series(columns["cost"], dtype="float64").to_numpy()  # type: ignore[assignment]
+    made: dict[str, Any] = {name: pd.array(columns[name], dtype=cast("Any", kind)) for name, kind in TYPES.items()}
     return pd.DataFrame({name: made[name] for name in NAMES}, index=index, copy=False)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prsm_lab import datasets, emulator, frames, local, report
+from prsm_lab.catalog import prices
 from prsm_lab.client import Client
 from prsm_lab.engine.plan import USUAL_COMPLETION
-from prsm_lab.catalog import prices
 from prsm_lab.errors import PRSMError
 
 if TYPE_CHECKING:
@@ -27,12 +27,16 @@ PROMPTS: Final = {
 }
 SIMULATED: Final = ("gpt-4.1-mini", "claude-haiku-4-5")
 REAL: Final = "local/smollm2-135m"
-LIVE: Final = {"openai": "gpt-5.4-nano", "anthropic": "claude-haiku-5-5", "huggingface": "meta-llama/Llama-3.1-8B-Instruct"}
+LIVE: Final = {
+    "openai": "gpt-5.4-nano",
+    "anthropic": "claude-haiku-5-5",
+    "huggingface": "meta-llama/Llama-3.1-8B-Instruct",
+}
 """A cheap living model of each provider."""
 MAX_TOKENS: Final = 48
 LIVE_CAP_USD: Final = 0.05
 
-CODE: Final = '''import prsm_lab as lab
+CODE: Final = """import prsm_lab as lab
 
 capitals = lab.datasets.load("capitals")
 results = lab.compare(
@@ -41,7 +45,7 @@ results = lab.compare(
 )
 scored = lab.score(results, "contains")
 lab.summarize(scored)
-lab.plot.cost_quality(scored)'''
+lab.plot.cost_quality(scored)"""
 
 
 class Choice(NamedTuple):
@@ -63,11 +67,13 @@ def _offline(choice: Choice) -> int:
     everything = datasets.load("capitals")
     models = [*_local_model(), *SIMULATED]
     references = dict(zip(everything["question"], everything["answer"], strict=True))
-    with emulator.start(seed=7, references=references, latency_scale=0.5) as provider:
-        with Client(providers=provider.providers()) as client:
-            _say(f"Comparing {len(models)} models x {len(PROMPTS)} prompts over {len(data)} questions of 'capitals'.")
-            _say(f"Simulated by the emulator (no key, no cost): {', '.join(SIMULATED)}.\n")
-            scored = _compare(data, models, client)
+    with (
+        emulator.start(seed=7, references=references, latency_scale=0.5) as provider,
+        Client(providers=provider.providers()) as client,
+    ):
+        _say(f"Comparing {len(models)} models x {len(PROMPTS)} prompts over {len(data)} questions of 'capitals'.")
+        _say(f"Simulated by the emulator (no key, no cost): {', '.join(SIMULATED)}.\n")
+        scored = _compare(data, models, client)
     real = ", one of them a real language model that ran in this process" if REAL in models else ""
     lead = (
         f"{len(models)} models{real}, two prompts, {len(data)} questions. "
@@ -170,6 +176,4 @@ def _worst_case(data: pd.DataFrame, models: Sequence[str]) -> float:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stdout, flush=True)  # noqa: T201 -- a demo talks
-
-
+    print(text, file=sys.stdout, flush=True)

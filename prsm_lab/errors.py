@@ -97,8 +97,8 @@ class PRSMError(Exception):
     def to_dict(self) -> dict[str, Any]:
         """Return the seed's error body.
 
-        >>> InvalidRequestError("Missing required parameter: model", details={"parameter": "model"}).to_dict()
-        {'error': {'code': 'invalid_request', 'message': 'Missing required parameter: model', 'details': {'parameter': 'model'}}}
+        >>> InvalidRequestError("No model", details={"parameter": "model"}).to_dict()
+        {'error': {'code': 'invalid_request', 'message': 'No model', 'details': {'parameter': 'model'}}}
         """
         return {"error": {"code": self.code, "message": self.message, "details": self.details}}
 
@@ -185,7 +185,7 @@ class ProviderError(PRSMError):
         self.retry_after = retry_after
 
 
-class TimeoutError(ProviderError, builtins.TimeoutError):
+class TimeoutError(ProviderError, builtins.TimeoutError):  # noqa: A001 -- the public name
     """A deadline passed: connecting, waiting for the first token, between tokens, or the caller's own total."""
 
     code = "timeout"

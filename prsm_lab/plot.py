@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.frames import reading
-from prsm_lab.frames.summarize import summarize
+from prsm_lab.frames.summary import summarize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,14 +39,15 @@ def cost_quality(results: pd.DataFrame, score: str | None = None) -> go.Figure:
 
     column = _score(results, score)
     figure = go.Figure()
-    lowest, unpriced = 1.0, []
+    lowest = 1.0
+    unpriced: list[str] = []
     for label, colour, part in _variants(results):
         line = _line(part)
-        mean, low, high = interval(part[column])
-        cost = line["cost_per_1k"]
-        if mean is None or cost is None:
-            unpriced += [] if mean is None else [label]
+        found, cost = interval(part[column]), line["cost_per_1k"]
+        if found is None or cost is None:
+            unpriced += [] if found is None else [label]
             continue
+        mean, low, high = found
         lowest = min(lowest, low)
         figure.add_scatter(
             x=[cost], y=[mean], mode="markers", showlegend=True,
@@ -57,7 +58,8 @@ def cost_quality(results: pd.DataFrame, score: str | None = None) -> go.Figure:
     missing = f" · not shown, price unknown: {_safe(', '.join(unpriced))}" if unpriced else ""
     _dress(figure, results, "Quality against cost", f"{_words(column)}, mean with 95 % interval{missing}")
     figure.update_layout(showlegend=True, legend={"x": 1.02, "y": 1, "font": {"size": 13}, "itemsizing": "constant"})
-    figure.update_xaxes(title="USD per 1,000 rows", tickprefix="$", rangemode="tozero")
+    dearest = max((trace.x[0] for trace in figure.data), default=0.0) or 1.0
+    figure.update_xaxes(title="USD per 1,000 rows", tickprefix="$", range=[-0.04 * dearest, 1.08 * dearest])
     figure.update_yaxes(title=f"mean {_words(column)}", tickformat=".0%", range=[max(0.0, lowest - 0.05), 1.02])
     return figure
 
@@ -76,15 +78,25 @@ def scores(results: pd.DataFrame, score: str | None = None) -> go.Figure:
 
     column = _score(results, score)
     figure = go.Figure()
-    drawn = [(label, colour, interval(part[column]), int(part[column].notna().sum())) for label, colour, part in _variants(results)]
-    known = [(label, colour, *figures, n) for label, colour, figures, n in drawn if figures[0] is not None]
+    drawn = [
+        (label, colour, interval(part[column]), int(part[column].notna().sum()))
+        for label, colour, part in _variants(results)
+    ]
+    known = [(label, colour, *figures, n) for label, colour, figures, n in drawn if figures is not None]
     for label, colour, mean, low, high, n in sorted(known, key=lambda bar: bar[2]):
         figure.add_bar(
             y=[label], x=[mean], orientation="h", marker_color=colour, opacity=0.88, width=0.62,
             error_x={"type": "data", "array": [high - mean], "arrayminus": [mean - low], "color": INK, "thickness": 1.6, "width": 5},
             hovertemplate=f"{_safe(label)}<br>{mean:.1%} (95 % interval {low:.1%} to {high:.1%}, n = {n})<extra></extra>",
         )  # fmt: skip
-        figure.add_annotation(x=0.012, y=label, text=f"<b>{mean:.0%}</b>", showarrow=False, xanchor="left", font={"color": "white", "size": 13})
+        figure.add_annotation(
+            x=0.012,
+            y=label,
+            text=f"<b>{mean:.0%}</b>",
+            showarrow=False,
+            xanchor="left",
+            font={"color": "white", "size": 13},
+        )
     _dress(figure, results, f"{_words(column)} by variant".capitalize(), "mean with 95 % interval")
     figure.update_layout(height=150 + 46 * max(1, len(known)), barmode="overlay")
     figure.update_xaxes(tickformat=".0%", range=[0, 1.02])
@@ -112,7 +124,9 @@ def latency(results: pd.DataFrame) -> go.Figure:
             y=[label], q1=[first], median=[middle], q3=[third], lowerfence=[low], upperfence=[high], orientation="h",
             marker_color=colour, line={"width": 1.6}, name=label, width=0.55, hoverinfo="x",
         )  # fmt: skip
-        figure.add_annotation(x=high, y=label, text=f"  {_seconds(middle)}", showarrow=False, xanchor="left", font={"color": colour})
+        figure.add_annotation(
+            x=high, y=label, text=f"  {_seconds(middle)}", showarrow=False, xanchor="left", font={"color": colour}
+        )
     _dress(figure, results, "Latency", "median, quartiles, 5th to 95th percentile; waits and retries left out")
     figure.update_layout(height=150 + 46 * max(1, len(parts)))
     figure.update_xaxes(title="seconds", rangemode="tozero")
@@ -123,7 +137,7 @@ def latency(results: pd.DataFrame) -> go.Figure:
 # ------------------------------------------------------------------------------------------------------ figures
 
 
-def interval(values: pd.Series[Any]) -> tuple[float, float, float] | tuple[None, None, None]:
+def interval(values: pd.Series[Any]) -> tuple[float, float, float] | None:
     """Return mean and 95 % interval of scores: Wilson's for 0/1 scores, Student's otherwise; None without scores.
 
     Wilson, E. B. (1927), JASA 22; the t quantile is taken from the normal one by Hill's expansion, good to 1e-3 from
@@ -136,7 +150,7 @@ def interval(values: pd.Series[Any]) -> tuple[float, float, float] | tuple[None,
     present = values.dropna().astype(float)
     n = len(present)
     if n == 0:
-        return None, None, None
+        return None
     mean = float(present.mean())
     if set(present.unique()) <= {0.0, 1.0}:
         z = 1.959963984540054
@@ -161,9 +175,9 @@ def _t(degrees: int) -> float:
 
 
 def _line(part: pd.DataFrame) -> dict[str, Any]:
-    line: dict[str, Any] = summarize(part).iloc[0].to_dict()
+    line = {str(name): value for name, value in summarize(part).iloc[0].items()}
     cost = line.get("cost_per_1k")
-    return {**line, "cost_per_1k": None if cost is None or cost != cost else float(cost)}
+    return {**line, "cost_per_1k": None if cost is None or math.isnan(cost) else float(cost)}
 
 
 def _variants(results: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
@@ -172,8 +186,11 @@ def _variants(results: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     plain = known._replace(variant_columns=tuple(n for n in known.variant_columns if n != "sample"))
     labels = plain.labels(results)
     names = list(dict.fromkeys(labels))
-    chosen = {name: COLOURS[n % len(COLOURS)] for n, name in enumerate(names)}
-    return [(name, chosen[name], results[[label == name for label in labels]]) for name in names]
+    parts = [results[[label == name for label in labels]] for name in names]
+    return [
+        (f"{name} (simulated)" if reading.of(part).simulated else name, COLOURS[n % len(COLOURS)], part)
+        for n, (name, part) in enumerate(zip(names, parts, strict=True))
+    ]
 
 
 def _score(results: pd.DataFrame, score: str | None) -> str:
@@ -202,7 +219,7 @@ def _seconds(seconds: float) -> str:
 
 
 def _dress(figure: go.Figure, results: pd.DataFrame, title: str, what: str) -> None:
-    note = f"{what} · {len(results):,} answers" + (" · <b>simulated</b>" if reading.of(results).simulated else "")
+    note = f"{what} · {len(results):,} answers"
     figure.update_layout(
         title={"text": f"<b>{title}</b><br><span style='font-size:13px;color:{INK}'>{note}</span>", "x": 0, "xref": "paper", "y": 0.95, "yanchor": "top"},
         font={"family": "Inter, Segoe UI, system-ui, sans-serif", "size": 14, "color": INK},

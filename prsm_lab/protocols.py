@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from prsm_lab.types import Delta, Inference, Model, Query, Record, Reply, Report, Request, Run, Target
 
@@ -18,7 +18,7 @@ class Engine(Protocol):
         """Answer one question, or raise one `PRSMError`."""
         ...
 
-    def stream(self, request: Request) -> AsyncIterator[Delta | Inference]:
+    def stream(self, request: Request) -> AsyncGenerator[Delta | Inference, None]:
         """Answer in pieces, then exactly one `Inference`. Closing the iterator stops paying."""
         ...
 
@@ -70,6 +70,6 @@ class Provider(Protocol):
         """Load what is slow to load (an SDK, weights), so that it does not count as the model's latency."""
         ...
 
-    def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]: ...
+    def send(self, request: Request, target: Target, *, live: bool) -> AsyncGenerator[Delta | Reply, None]: ...
 
     async def aclose(self) -> None: ...

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from prsm_lab import plot
 from prsm_lab.frames import reading
 from prsm_lab.frames.side import side_by_side
-from prsm_lab.frames.summarize import summarize
+from prsm_lab.frames.summary import summarize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,10 @@ def page(results: pd.DataFrame, words: Words) -> str:
 
 def _figure(figure: Any, *, first: bool) -> str:
     drawn = figure.to_html(
-        full_html=False, include_plotlyjs=first, config={"displayModeBar": False, "responsive": True}, default_width="100%"
+        full_html=False,
+        include_plotlyjs=first,
+        config={"displayModeBar": False, "responsive": True},
+        default_width="100%",
     )
     return f'<div class="figure">{drawn}</div>'
 
@@ -120,7 +123,11 @@ def figures_of(results: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 def _cell(value: Any, form: str) -> str:
     """Unknown is a dash, never a nought."""
-    return "–" if value is None or value != value or str(value) == "<NA>" else form.format(float(value))
+    return "–" if _unknown(value) else form.format(float(value))
+
+
+def _unknown(value: Any) -> bool:
+    return value is None or str(value) in ("<NA>", "nan", "NaN")
 
 
 def summary_table(results: pd.DataFrame) -> str:
@@ -153,7 +160,7 @@ def _answers(results: pd.DataFrame) -> str:
 
 def _text(value: Any) -> str:
     """Model output is text, whatever it looks like."""
-    if value is None or value != value or str(value) == "<NA>":
+    if _unknown(value):
         return "–"
     text = str(value)
     return html.escape(text if len(text) <= LONGEST_ANSWER else text[: LONGEST_ANSWER - 1] + "…")

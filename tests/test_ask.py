@@ -77,7 +77,12 @@ def test_the_seeds_configurations_are_read_as_written():
             "backoff_multiplier": 2.0,
         },
         cost_optimization={"enabled": True, "max_cost": 0.10, "prefer_cheaper": True, "quality_threshold": 0.8},
-        cache_config={"enabled": True, "ttl": 3600, "key_strategy": "semantic_similarity", "similarity_threshold": 0.95},
+        cache_config={
+            "enabled": True,
+            "ttl": 3600,
+            "key_strategy": "semantic_similarity",
+            "similarity_threshold": 0.95,
+        },
     )
 
     assert request.routing.fallback == (
@@ -137,7 +142,11 @@ def test_messages_that_no_provider_takes_are_refused_here(messages, says):
     assert says in str(caught.value)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
 def test_whatever_is_given_as_messages_only_our_error_comes_out(junk):
     """No TypeError, no KeyError: the caller learns which parameter was wrong."""
     try:
@@ -146,7 +155,17 @@ def test_whatever_is_given_as_messages_only_our_error_comes_out(junk):
         assert error.code == "invalid_request"
 
 
-@given(st.dictionaries(st.sampled_from(sorted(ask.Ask.__annotations__)), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text()) | st.dictionaries(st.text(), st.text())))
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(ask.Ask.__annotations__)),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text()
+        | st.lists(st.text())
+        | st.dictionaries(st.text(), st.text()),
+    )
+)
 def test_whatever_is_given_as_options_only_our_error_comes_out(options):
     """The same for every option."""
     options.pop("provider", None)

@@ -59,7 +59,11 @@ class Bench:
 
     async def ask(self, *, live: bool = False, run: str | None = None, timeout: float | None = 5.0, **routing):
         request = Request(
-            model="m", messages=({"role": "user", "content": "hi"},), run=run, timeout=timeout, routing=Routing(**routing)
+            model="m",
+            messages=({"role": "user", "content": "hi"},),
+            run=run,
+            timeout=timeout,
+            routing=Routing(**routing),
         )
         return [item async for item in self.attempts.answer(request, self.targets, live=live)]
 
@@ -87,7 +91,10 @@ async def test_when_retries_end_the_next_target_is_asked():
     assert (len(first.calls), answer.target.provider) == (3, "b")
 
 
-@pytest.mark.parametrize("refusal", [errors.AuthenticationError("no"), errors.InsufficientCreditsError("empty"), errors.NotFoundError("gone")])
+@pytest.mark.parametrize(
+    "refusal",
+    [errors.AuthenticationError("no"), errors.InsufficientCreditsError("empty"), errors.NotFoundError("gone")],
+)
 async def test_a_refusal_is_never_retried_but_goes_to_the_next_target(refusal):
     """A wrong key does not get better by asking again."""
     first, second = Scripted("a", refusal), Scripted("b", REPLY)
@@ -188,7 +195,10 @@ async def test_after_the_first_piece_a_broken_stream_is_neither_retried_nor_swit
 
 async def test_a_restart_is_announced_in_the_stream_when_the_caller_asked_for_it():
     """`mid_stream="restart"` voids the text so far, visibly."""
-    first, second = Scripted("a", [Delta(text="Hel"), errors.NotFoundError("gone")]), Scripted("b", [Delta(text="Yo"), REPLY])
+    first, second = (
+        Scripted("a", [Delta(text="Hel"), errors.NotFoundError("gone")]),
+        Scripted("b", [Delta(text="Yo"), REPLY]),
+    )
     items = await Bench(first, second).ask(live=True, mid_stream="restart")
 
     assert [item.restart for item in items[:-1]] == [None, "b-m", None]
@@ -263,7 +273,9 @@ def test_a_wait_is_never_below_the_hint_nor_above_it_by_more_than_the_cap(retrie
     st.sampled_from([DOWN, errors.RateLimitError("x", retry_after=1), errors.NotFoundError("x"), errors.InvalidRequestError("x")]),
     st.integers(0, 20), st.integers(0, 5), st.floats(0, 100), st.floats(-1, 100), st.booleans(),
 )  # fmt: skip
-def test_a_decision_never_waits_past_the_deadline_and_never_goes_beyond_the_last_target(error, retries, most, wait, left, last):
+def test_a_decision_never_waits_past_the_deadline_and_never_goes_beyond_the_last_target(
+    error, retries, most, wait, left, last
+):
     """Whatever the fault."""
     step = decide(error, retries=retries, most=most, wait=wait, left=left, last=last)
 

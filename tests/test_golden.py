@@ -46,7 +46,12 @@ def sent(wire: str, request: Request, model: str, live: bool) -> dict:
 
 
 REQUESTS = [(case, wire) for case in WIRE["requests"] for wire in case["wire"]]
-MODELS = {"openai_chat": "gpt-4.1-mini", "openai_responses": "gpt-6-sol", "compatible": "local", "anthropic": "claude-sonnet-5-5"}
+MODELS = {
+    "openai_chat": "gpt-4.1-mini",
+    "openai_responses": "gpt-6-sol",
+    "compatible": "local",
+    "anthropic": "claude-sonnet-5-5",
+}
 
 
 @pytest.mark.parametrize(("case", "wire"), REQUESTS, ids=[f"{case['name']}-{wire}" for case, wire in REQUESTS])
@@ -62,7 +67,12 @@ def test_a_neutral_request_becomes_this_body(case, wire):
         assert sent(wire, request, expected["model"], live) == expected
 
 
-READERS = {"openai_chat": chat.from_wire, "compatible": chat.from_wire, "openai_responses": responses.from_wire, "anthropic": messages.from_wire}
+READERS = {
+    "openai_chat": chat.from_wire,
+    "compatible": chat.from_wire,
+    "openai_responses": responses.from_wire,
+    "anthropic": messages.from_wire,
+}
 
 
 @pytest.mark.parametrize("case", WIRE["responses"], ids=[case["name"] for case in WIRE["responses"]])
@@ -80,7 +90,14 @@ def test_an_answer_on_the_wire_is_read_as_this(case):
 
 
 FOLDS = {"openai": chat.Fold, "responses": responses.Fold, "anthropic": messages.Fold}
-ERRORS = {None: (), "down": errors.ProviderError, "rate": errors.RateLimitError, "invalid": errors.InvalidRequestError, "auth": errors.AuthenticationError, "credits": errors.InsufficientCreditsError}
+ERRORS = {
+    None: (),
+    "down": errors.ProviderError,
+    "rate": errors.RateLimitError,
+    "invalid": errors.InvalidRequestError,
+    "auth": errors.AuthenticationError,
+    "credits": errors.InsufficientCreditsError,
+}
 
 
 def folded(wire: str, pieces: list[bytes]) -> dict:

@@ -19,7 +19,20 @@ from hypothesis import strategies as st
 
 from prsm_lab.errors import InternalError, NotFoundError, ProviderError, RateLimitError
 from prsm_lab.ledger import Ledger, fingerprint, upkeep
-from prsm_lab.types import Attempt, CachePolicy, Cost, Inference, Options, Query, Reply, Request, Routing, Run, Strategy, Usage
+from prsm_lab.types import (
+    Attempt,
+    CachePolicy,
+    Cost,
+    Inference,
+    Options,
+    Query,
+    Reply,
+    Request,
+    Routing,
+    Run,
+    Strategy,
+    Usage,
+)
 
 HERE = ("https://api.openai.com/v1",)
 
@@ -38,7 +51,15 @@ def answered(id: str, text: str = "Hello", **fields: object) -> Inference:
     return Inference(id=id, **{**plain, **fields})  # type: ignore[arg-type]
 
 
-def put(ledger: Ledger, id: str, request: Request, inference: Inference | None = None, *, scope: str | None = None, created: float = 100.0) -> bytes:
+def put(
+    ledger: Ledger,
+    id: str,
+    request: Request,
+    inference: Inference | None = None,
+    *,
+    scope: str | None = None,
+    created: float = 100.0,
+) -> bytes:
     key = fingerprint(request, HERE)
     ledger.start(id, request, key, scope=scope, created=created)
     ledger.finish(inference or answered(id, created=created))
@@ -96,7 +117,9 @@ def test_a_run_finds_only_answers_of_its_own_scope(ledger):
 def test_a_failure_keeps_its_error_its_attempts_and_what_had_arrived(ledger):
     """Partial text was paid for."""
     error = RateLimitError("slow", retry_after=3, provider="openai")
-    attempt = Attempt(provider="openai", model="gpt-4", started=1.0, error_code="rate_limit", error="slow", maybe_billed=True)
+    attempt = Attempt(
+        provider="openai", model="gpt-4", started=1.0, error_code="rate_limit", error="slow", maybe_billed=True
+    )
     ledger.start("inf_1", ask(), fingerprint(ask(), HERE), scope=None, created=1.0)
     ledger.fail("inf_1", error, completed=2.0, attempts=(attempt,), partial=Reply(text="Hel"))
 
@@ -127,7 +150,12 @@ def test_usage_agrees_with_numpy(ledger):
     random = np.random.default_rng(7)
     latencies, costs = random.lognormal(6, 1, 101), random.random(101)
     for n, (latency, cost) in enumerate(zip(latencies, costs, strict=True)):
-        put(ledger, f"inf_{n}", ask(str(n)), answered(f"inf_{n}", latency_ms=float(latency), cost=Cost(amount=float(cost))))
+        put(
+            ledger,
+            f"inf_{n}",
+            ask(str(n)),
+            answered(f"inf_{n}", latency_ms=float(latency), cost=Cost(amount=float(cost))),
+        )
     put(ledger, "inf_unpriced", ask("u"), answered("inf_unpriced", latency_ms=None, cost=Cost()))
     put(ledger, "inf_cached", ask("c"), answered("inf_cached", cached=True, latency_ms=0.1, cost=Cost(amount=0.0)))
     ledger.start("inf_bad", ask("bad"), b"x" * 32, scope=None, created=100.0)
@@ -149,7 +177,12 @@ def test_nothing_is_known_of_an_empty_ledger(ledger):
     """Unknown is None, not 0."""
     report = ledger.usage(Query())
 
-    assert (report.total_requests, report.total_cost, report.avg_latency_ms, report.success_rate) == (0, None, None, None)
+    assert (report.total_requests, report.total_cost, report.avg_latency_ms, report.success_rate) == (
+        0,
+        None,
+        None,
+        None,
+    )
 
 
 async def test_written_returns_after_the_commit_and_shares_it(ledger, tmp_path):
@@ -204,7 +237,9 @@ def child(tmp_path):
     script.write_text(CHILD.format(root=str(tmp_path)))
 
     def start(path: Path, name: str, count: int) -> subprocess.Popen[str]:
-        return subprocess.Popen([sys.executable, str(script), str(path), name, str(count)], stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            [sys.executable, str(script), str(path), name, str(count)], stdout=subprocess.PIPE, text=True
+        )
 
     return start
 
@@ -331,7 +366,11 @@ def test_pruning_takes_what_is_old_and_keeps_the_rest(ledger):
 
 # -------------------------------------------------------------------------------------------------- fingerprints
 
-json_values = st.recursive(st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5), lambda x: st.lists(x, max_size=2) | st.dictionaries(st.text(max_size=3), x, max_size=3), max_leaves=6)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
+    lambda x: st.lists(x, max_size=2) | st.dictionaries(st.text(max_size=3), x, max_size=3),
+    max_leaves=6,
+)
 requests = st.builds(
     lambda model, text, temperature, sample, extra: Request(
         model=model, messages=({"role": "user", "content": text},), options=Options(temperature=temperature, extra=extra), sample=sample
@@ -366,7 +405,10 @@ def test_whatever_shapes_the_answer_shapes_the_fingerprint(fields):
     assert fingerprint(ask(**fields), HERE) != fingerprint(ask(), HERE)
 
 
-@pytest.mark.parametrize("fields", [{"run": "r"}, {"scope": ""}, {"timeout": 3.0}, {"cache": CachePolicy()}, {"routing": Routing(retry_attempts=5)}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"run": "r"}, {"scope": ""}, {"timeout": 3.0}, {"cache": CachePolicy()}, {"routing": Routing(retry_attempts=5)}],
+)
 def test_what_only_says_how_to_ask_does_not(fields):
     """A resumed run with a longer timeout finds its answers."""
     assert fingerprint(ask(**fields), HERE) == fingerprint(ask(), HERE)

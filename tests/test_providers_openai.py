@@ -38,7 +38,11 @@ Part = bytes | str
 def http(body: Any, status: int = 200, kind: str = "application/json", **headers: str) -> bytes:
     """A whole HTTP reply."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    named = {"content-type": kind, "content-length": str(len(raw)), **{k.replace("_", "-"): v for k, v in headers.items()}}
+    named = {
+        "content-type": kind,
+        "content-length": str(len(raw)),
+        **{k.replace("_", "-"): v for k, v in headers.items()},
+    }
     head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
     return f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode() + raw
 
@@ -94,7 +98,14 @@ class Server:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")), 0)
+                length = next(
+                    (
+                        int(line.split(b":")[1])
+                        for line in head.lower().split(b"\r\n")
+                        if line.startswith(b"content-length")
+                    ),
+                    0,
+                )
                 self.asked.append(Asked(head, await reader.readexactly(length)))
                 reply = self.replies[min(len(self.asked), len(self.replies)) - 1]
                 for part in reply:
@@ -139,7 +150,12 @@ def ask(*, live: bool = False, routing: Routing | None = None, **options: Any) -
 
 
 async def said(
-    server: Server, *, live: bool = False, target: Target = CHAT, provider: str = "openai", request: Request | None = None
+    server: Server,
+    *,
+    live: bool = False,
+    target: Target = CHAT,
+    provider: str = "openai",
+    request: Request | None = None,
 ) -> tuple[list[Delta], Reply]:
     """Ask once and close; the deltas, and the reply that must come last."""
     there = WINDOWS[provider](access(provider, api_key=KEY, base_url=server.url, environ={}))
@@ -172,7 +188,9 @@ async def test_a_whole_answer_comes_through_the_sdk():
         replies = [item for _ in range(3) async for item in there.send(ask()[0], CHAT, live=False)]
         await there.aclose()
 
-    assert {(r.text, r.finish_reason, r.served_model, r.usage.prompt_tokens, r.usage.cached_tokens) for r in replies} == {("Hello", "stop", "m-1", 9, 4)}
+    assert {
+        (r.text, r.finish_reason, r.served_model, r.usage.prompt_tokens, r.usage.cached_tokens) for r in replies
+    } == {("Hello", "stop", "m-1", 9, 4)}
     assert (len(server.asked), server.connections) == (3, 1)
     assert server.asked[0].path == "/v1/chat/completions"
     assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
@@ -181,7 +199,14 @@ async def test_a_whole_answer_comes_through_the_sdk():
 
 async def test_a_live_answer_comes_in_pieces_and_ends_with_one_reply():
     """The pieces are the reply's text; usage came after the finish."""
-    events = data(piece(""), piece("Hel"), piece("lo"), piece(finish="stop"), {"id": "c1", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 2}}, "[DONE]")
+    events = data(
+        piece(""),
+        piece("Hel"),
+        piece("lo"),
+        piece(finish="stop"),
+        {"id": "c1", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 2}},
+        "[DONE]",
+    )
     async with serving([SSE, events, END]) as server:
         deltas, reply = await said(server, live=True)
 
@@ -192,7 +217,13 @@ async def test_a_live_answer_comes_in_pieces_and_ends_with_one_reply():
 
 async def test_reasoning_models_are_asked_on_responses():
     """And nothing is stored at the provider."""
-    whole = {"id": "r1", "model": "m-1", "status": "completed", "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}], "usage": {"input_tokens": 9, "output_tokens": 3}}
+    whole = {
+        "id": "r1",
+        "model": "m-1",
+        "status": "completed",
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}],
+        "usage": {"input_tokens": 9, "output_tokens": 3},
+    }
     async with serving([http(whole)]) as server:
         _, reply = await said(server, target=REASONS)
 
@@ -275,14 +306,26 @@ BODIES = {
     "a list": (http([]), errors.ProviderError, "malformed"),
     "no choices": (http(answer() | {"choices": []}), errors.ProviderError, "malformed"),
     "null choices": (http(answer() | {"choices": None}), errors.ProviderError, "malformed"),
-    "null message": (http({"choices": [{"index": 0, "message": None, "finish_reason": "stop"}]}), errors.ProviderError, "malformed"),
+    "null message": (
+        http({"choices": [{"index": 0, "message": None, "finish_reason": "stop"}]}),
+        errors.ProviderError,
+        "malformed",
+    ),
     "null content": (http(answer(None)), errors.ProviderError, "malformed"),
     "null finish, no text": (http(answer(None, None)), errors.ProviderError, "malformed"),
-    "error finish": (http(answer("Hel", "error") | {"choices": [{"message": {"content": None}, "finish_reason": "error"}]}), errors.ProviderError, "malformed"),
+    "error finish": (
+        http(answer("Hel", "error") | {"choices": [{"message": {"content": None}, "finish_reason": "error"}]}),
+        errors.ProviderError,
+        "malformed",
+    ),
     "error object": (http({"error": {"message": "boom", "type": "server_error"}}), errors.ProviderError, "server"),
     "error text": (http({"error": "boom"}), errors.ProviderError, "server"),
     "error with a status": (http({"error": {"message": "slow down", "code": 429}}), errors.RateLimitError, None),
-    "flat error": (http({"object": "error", "message": "the maximum context length is 5", "code": 400}), errors.InvalidRequestError, "context_length"),
+    "flat error": (
+        http({"object": "error", "message": "the maximum context length is 5", "code": 400}),
+        errors.InvalidRequestError,
+        "context_length",
+    ),
     "short body": (http(GOOD).replace(b"content-length: ", b"content-length: 9") + b"", errors.ProviderError, None),
     "bad gzip": (http(b"no gzip at all", content_encoding="gzip"), errors.ProviderError, "malformed"),
     "no http": (b"SSH-2.0-OpenSSH_9.9\r\n\r\n", errors.ProviderError, None),
@@ -311,12 +354,20 @@ STREAMS = {
     "error object": ([SSE, HALF, data({"error": {"message": "boom", "type": "server_error"}}), END], "server", "Hel"),
     "error text": ([SSE, HALF, data({"error": "boom"}), END], "server", "Hel"),
     "named error event": ([SSE, HALF, chunk(b"event: error\ndata: it broke\n\n"), END], "server", "Hel"),
-    "flat error": ([SSE, HALF, data({"object": "error", "message": "engine is overloaded", "code": 503}), END], "overloaded", "Hel"),
+    "flat error": (
+        [SSE, HALF, data({"object": "error", "message": "engine is overloaded", "code": 503}), END],
+        "overloaded",
+        "Hel",
+    ),
     "unknown finish": ([SSE, HALF, data(piece(finish="abort")), END], "truncated", "Hel"),
     "refusal that ends early": ([SSE, data({"choices": [{"delta": {"refusal": "I can"}}]}), END], "truncated", "I can"),
     "json instead": ([http(answer())], "malformed", ""),
     "json error instead": ([http({"error": {"message": "boom", "type": "server_error"}})], "server", ""),
-    "json error in two reads": ([SSE, chunk(b' {"error": {"mess'), chunk(b'age": "engine is overloaded"}}'), END], "overloaded", ""),
+    "json error in two reads": (
+        [SSE, chunk(b' {"error": {"mess'), chunk(b'age": "engine is overloaded"}}'), END],
+        "overloaded",
+        "",
+    ),
     "html instead": ([http(b"<html>Sign in</html>", kind="text/html")], "malformed", ""),
     "empty": ([SSE, END], "truncated", ""),
     "empty body": ([http(b"")], "truncated", ""),
@@ -357,7 +408,10 @@ async def test_a_body_larger_than_the_cap_is_not_read_to_its_end(monkeypatch):
     """Decoded bytes count: a bomb is small on the wire."""
     monkeypatch.setattr(window, "MOST_BYTES", 100_000)
     bomb = gzip.compress(b" " * 10_000_000)
-    for reply, live in ((http(bomb, content_encoding="gzip"), False), (SSE + b"".join(chunk(": " + "x" * 9000 + "\n\n") for _ in range(20)) + END, True)):
+    for reply, live in (
+        (http(bomb, content_encoding="gzip"), False),
+        (SSE + b"".join(chunk(": " + "x" * 9000 + "\n\n") for _ in range(20)) + END, True),
+    ):
         found = await fault(reply, live=live)
         assert (type(found), found.details["kind"]) == (errors.ProviderError, "malformed")
         assert "larger" in found.message
@@ -415,7 +469,9 @@ async def test_each_status_becomes_one_class_and_is_asked_once(status, live):
 async def test_a_hint_to_wait_is_read_and_not_slept():
     """The SDK would sleep; the engine decides."""
     found = await fault(http({"error": {"message": "slow"}}, 429, retry_after_ms="1500", retry_after="9"))
-    quota = await fault(http({"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}, 429))
+    quota = await fault(
+        http({"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}, 429)
+    )
 
     assert (type(found), found.retry_after) == (errors.RateLimitError, 1.5)
     assert type(quota) is errors.InsufficientCreditsError
@@ -486,12 +542,18 @@ async def test_the_key_is_in_no_message_chain_or_log(reply, live, caplog):
     shown = "".join(traceback.TracebackException.from_exception(found, capture_locals=True).format())
     assert [link for link in chain(found) if not isinstance(link, errors.PRSMError)] == []
     assert KEY not in str(found) + repr(found) + json.dumps(found.to_dict())
-    own_frames = [line for line in shown.splitlines() if KEY in line and "test_" not in line and "reply" not in line and "part" not in line]
+    own_frames = [
+        line
+        for line in shown.splitlines()
+        if KEY in line and "test_" not in line and "reply" not in line and "part" not in line
+    ]
     assert own_frames == []
     assert KEY not in caplog.text
 
 
-@pytest.mark.parametrize("messages", [({"role": "user", "content": "lone \ud83d"},), ({"role": "user", "content": object()},)])
+@pytest.mark.parametrize(
+    "messages", [({"role": "user", "content": "lone \ud83d"},), ({"role": "user", "content": object()},)]
+)
 async def test_what_no_wire_can_carry_is_refused_before_it_is_sent(messages):
     """It would fail everywhere: no retry, no other provider."""
     async with serving([http(answer())]) as server:
@@ -548,7 +610,9 @@ def test_a_name_that_is_not_built_in_is_a_compatible_server():
 # ------------------------------------------------------------------------------------------------ pure: requests
 
 
-def wire(target: Target = CHAT, *, dialect: chat.Dialect = "openai", live: bool = False, **options: Any) -> tuple[dict, tuple[str, ...]]:
+def wire(
+    target: Target = CHAT, *, dialect: chat.Dialect = "openai", live: bool = False, **options: Any
+) -> tuple[dict, tuple[str, ...]]:
     """The body that is sent, and what was dropped."""
     request, live = ask(live=live, **options)
     if target.capabilities.wire == "responses":
@@ -563,8 +627,16 @@ def wire(target: Target = CHAT, *, dialect: chat.Dialect = "openai", live: bool 
         (REASONS, {"stop": ("x",)}, ["stop"]),
         (CHAT, {"temperature": 2.5}, ["temperature"]),
         (CHAT, {"extra": {"effort": "low"}}, ["effort"]),
-        (Target(provider="mine", model="m", name="m", capabilities=Capabilities(tools=False)), {"tools": ({"type": "function", "function": {"name": "f"}},)}, ["tools"]),
-        (Target(provider="mine", model="m", name="m", capabilities=Capabilities(schema=False)), {"schema": {}}, ["schema"]),
+        (
+            Target(provider="mine", model="m", name="m", capabilities=Capabilities(tools=False)),
+            {"tools": ({"type": "function", "function": {"name": "f"}},)},
+            ["tools"],
+        ),
+        (
+            Target(provider="mine", model="m", name="m", capabilities=Capabilities(schema=False)),
+            {"schema": {}},
+            ["schema"],
+        ),
     ],
 )
 def test_what_a_model_does_not_take_is_refused_or_dropped_and_listed(target, options, parameters):
@@ -610,7 +682,12 @@ def test_every_openai_model_of_the_catalogue_takes_a_plain_question(name):
 
 def test_a_schema_that_strict_mode_refuses_is_sent_unstrict():
     """Strict wants closed objects with every property required; the API answers 400 to anything else."""
-    closed = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
+    closed = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
     open_ = {"type": "object", "properties": {"a": {"type": "string"}}}
 
     assert wire(schema=closed, schema_name="x")[0]["response_format"]["json_schema"]["strict"] is True
@@ -692,15 +769,36 @@ def part(text: str = "", **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "pieces",
     [
-        [part(index=0, id="a", name="f"), part('{"x":1}', index=0), part(index=1, id="b", name="g"), part('{"y":2}', index=1)],
+        [
+            part(index=0, id="a", name="f"),
+            part('{"x":1}', index=0),
+            part(index=1, id="b", name="g"),
+            part('{"y":2}', index=1),
+        ],
         [part('{"x":1}', id="a", name="f"), part('{"y":2}', id="b", name="g")],
         [part('{"x":1}', index=0, id="a", name="f"), part('{"y":2}', index=0, id="b", name="g")],
         [part('{"x":1}', index=0, name="f"), part('{"y":2}', index=0, name="g")],
         [part('{"x":1}', name="f"), part('{"y":2}', name="g")],
-        [part('{"x"', index=0, id="a", name="f"), part(":1}", index=0, id="", name=""), part('{"y":2}', index=1, id="b", name="g")],
-        [part('{"x"', index=0, id="a", name="f"), part(":1}", index=0, id="a", name="f"), part('{"y":2}', index=1, id="b", name="g")],
+        [
+            part('{"x"', index=0, id="a", name="f"),
+            part(":1}", index=0, id="", name=""),
+            part('{"y":2}', index=1, id="b", name="g"),
+        ],
+        [
+            part('{"x"', index=0, id="a", name="f"),
+            part(":1}", index=0, id="a", name="f"),
+            part('{"y":2}', index=1, id="b", name="g"),
+        ],
     ],
-    ids=["as it should be", "no index", "all index 0", "all index 0, no ids", "nothing but names", "empty ids", "all repeated"],
+    ids=[
+        "as it should be",
+        "no index",
+        "all index 0",
+        "all index 0, no ids",
+        "nothing but names",
+        "empty ids",
+        "all repeated",
+    ],
 )
 def test_tool_calls_are_told_apart_however_they_are_numbered(pieces):
     """By index, by id, by order; each with its own arguments."""

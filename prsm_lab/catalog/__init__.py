@@ -122,9 +122,7 @@ def _custom(provider: str, id: str) -> Model:
 
 
 def _at_hub(id: str) -> Model:
-    return _registered.get(id) or Model(
-        name=id, provider="huggingface", id=id, capabilities=Capabilities(images=False)
-    )
+    return _registered.get(id) or Model(name=id, provider="huggingface", id=id, capabilities=Capabilities(images=False))
 
 
 _registered: dict[str, Model] = {}

@@ -77,7 +77,7 @@ def _from_library(id: str, library: str, when: datetime.date) -> PriceLine | Non
     except LookupError:
         return None
     prices = found.get_prices(moment)
-    base: dict[str, float | None] = {}
+    base: dict[str, Any] = {}
     steps: dict[int, dict[str, float]] = {}
     for ours, theirs in _CLASSES.items():
         price = getattr(prices, theirs, None)
@@ -147,17 +147,11 @@ def _step(prices: PriceLine, prompt_tokens: int) -> PriceLine:
     return _merged(prices, len(reached)) if reached else prices
 
 
-@functools.lru_cache(1024)
-def _merged_by_fields(fields: tuple[float | None, ...], steps: tuple[tuple[tuple[str, float], ...], ...]) -> PriceLine:
-    merged = dict(zip(_CLASSES, fields, strict=True))
-    for step in steps:
-        merged.update(step)
-    return PriceLine(**merged)
-
-
 def _merged(prices: PriceLine, count: int) -> PriceLine:
-    fields = tuple(getattr(prices, name) for name in _CLASSES)
-    return _merged_by_fields(fields, tuple(tuple(figures.items()) for _, figures in prices.steps[:count]))
+    merged: dict[str, Any] = {name: getattr(prices, name) for name in _CLASSES}
+    for _, figures in prices.steps[:count]:
+        merged.update(figures)
+    return PriceLine(**merged)
 
 
 def worst_case(prompt_tokens: int, max_tokens: int, prices: PriceLine | None) -> float | None:
@@ -200,7 +194,12 @@ def set(  # noqa: A001 -- lab.prices.set is the public name
     Raises:
         InvalidRequestError: If a price is negative or no number.
     """
-    for name, figure in (("input", input), ("output", output), ("cache_read", cache_read), ("cache_write", cache_write)):
+    for name, figure in (
+        ("input", input),
+        ("output", output),
+        ("cache_read", cache_read),
+        ("cache_write", cache_write),
+    ):
         if figure is not None and not (figure >= 0 and math.isfinite(figure)):
             raise InvalidRequestError(
                 f"Price {name}={figure!r} is no amount of USD per million tokens.", details={"parameter": name}

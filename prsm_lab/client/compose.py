@@ -25,9 +25,7 @@ def options(providers: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {name: given for name, given in providers.items() if isinstance(given, Mapping)}
 
 
-def engine(
-    chosen: Settings, providers: Mapping[str, Any], *, mocked: MockResponses | None, max_retries: int
-) -> Engine:
+def engine(chosen: Settings, providers: Mapping[str, Any], *, mocked: MockResponses | None, max_retries: int) -> Engine:
     """The composition root: choose and build the engine."""
     if chosen.api_url is not None and mocked is None:
         raise InvalidRequestError(

@@ -9,7 +9,7 @@ from prsm_lab.errors import InvalidRequestError
 from prsm_lab.types import Delta, Inference
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     import pandas as pd
 
@@ -49,7 +49,7 @@ class Stream:
     A context manager; leaving it, closing it, or an interrupt stops the provider at once.
     """
 
-    def __init__(self, items: AsyncIterator[Delta | Inference]) -> None:
+    def __init__(self, items: AsyncGenerator[Delta | Inference, None]) -> None:
         self._pieces = portal.Pieces(items)
         self._result: Inference | None = None
 
@@ -85,7 +85,7 @@ class Stream:
 class AsyncStream:
     """The same for `async for` and `async with`."""
 
-    def __init__(self, items: AsyncIterator[Delta | Inference]) -> None:
+    def __init__(self, items: AsyncGenerator[Delta | Inference, None]) -> None:
         self._pieces = portal.AsyncPieces(items)
         self._result: Inference | None = None
 

@@ -18,8 +18,8 @@ BEFORE = ("slow", "hang", "reset", "close", "html", "empty", "cut_json", "error_
           "echo_key", "redirect", "html_502", "length", "not_utf8")  # fmt: skip
 """Faults of the whole answer, beside the statuses."""
 
-STREAM = ("stall", "drip", "mid_reset", "mid_close", "no_end", "cut_line", "no_done", "bad_json", "error_event",
-          "json_instead", "split", "crlf", "comments", "twice", "bad_utf8", "unknown_events", "empty_stream")  # fmt: skip
+STREAM = ("stall", "drip", "mid_reset", "mid_close", "no_end", "cut_line", "no_done", "bad_json", "error_event", "json_instead",
+         , "split", "crlf", "comments", "twice", "bad_utf8", "unknown_events", "empty_stream")  # fmt: skip
 """Faults of a stream."""
 
 
@@ -36,7 +36,7 @@ class Rule:
     contains: str = ""
     """Only prompts that contain this."""
     share: float = 1.0
-    """Of the requests that match; drawn by prompt, so that a retry meets the same fate. 1: all."""
+    """Of the requests that match; drawn by prompt, so that a retry meets the same fate."""
     times: int | None = None
     """Only so many; None: no end."""
     after: int = 0
@@ -82,7 +82,11 @@ _OPENAI = {
     400: ("invalid_request_error", None, "Invalid value for 'messages'."),
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
     402: ("billing_error", "insufficient_credits", "Your account has insufficient credits."),
-    403: ("invalid_request_error", "unsupported_country_region_territory", "Country, region, or territory not supported"),
+    403: (
+        "invalid_request_error",
+        "unsupported_country_region_territory",
+        "Country, region, or territory not supported",
+    ),
     404: ("invalid_request_error", "model_not_found", "The model does not exist or you do not have access to it."),
     429: ("requests", "rate_limit_exceeded", "Rate limit reached for requests."),
     503: ("server_error", "server_is_overloaded", "The engine is currently overloaded, please try again later."),
@@ -106,10 +110,17 @@ def error_body(wire: str, status: int, rule: Rule | None = None) -> dict[str, An
     message = rule.message if rule else None
     if wire == "anthropic":
         kind, text = _ANTHROPIC.get(status, ("api_error", "Internal server error"))
-        return {"type": "error", "error": {"type": code or kind, "message": message or text}, "request_id": "req_emulated"}
+        return {
+            "type": "error",
+            "error": {"type": code or kind, "message": message or text},
+            "request_id": "req_emulated",
+        }
     if wire == "textgen":
         return {"error": message or "Model is overloaded", "error_type": code or "overloaded"}
     kind, usual, text = _OPENAI.get(status, ("server_error", None, "The server had an error processing your request."))
     if code == "insufficient_quota":
-        kind, text = "insufficient_quota", "You exceeded your current quota, please check your plan and billing details."
+        kind, text = (
+            "insufficient_quota",
+            "You exceeded your current quota, please check your plan and billing details.",
+        )
     return {"error": {"message": message or text, "type": kind, "param": None, "code": code or usual}}

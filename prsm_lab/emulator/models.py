@@ -122,7 +122,12 @@ class Mind:
         topic = " ".join(re.findall(r"[A-Za-z]{4,}", prompt)[-4:]).lower() or "that"
         opening = dice.choice(("In short", "Broadly", "Put simply", "As far as one can say"))
         close = dice.choice(
-            ("it depends on the case.", "three points matter most.", "the details decide.", "there is more than one view.")
+            (
+                "it depends on the case.",
+                "three points matter most.",
+                "the details decide.",
+                "there is more than one view.",
+            )
         )
         return f"{opening}, on {topic}: {close} (simulated answer)"
 

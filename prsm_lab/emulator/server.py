@@ -46,12 +46,10 @@ class Emulator:
     def _open(self, port: int) -> None:
         self._thread.start()
         self._server = asyncio.run_coroutine_threadsafe(self._listen(port), self._loop).result()
-        self.url = "http://127.0.0.1:%d" % self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def _listen(self, port: int) -> asyncio.Server:
-        return await self._loop.create_server(
-            lambda: Connection(self._desk.handle), "127.0.0.1", port, backlog=4096
-        )
+        return await self._loop.create_server(lambda: Connection(self._desk.handle), "127.0.0.1", port, backlog=4096)
 
     def providers(self) -> dict[str, dict[str, str]]:
         """Return what `Client(providers=…)` takes to talk to this emulator instead of the real providers.
@@ -133,7 +131,9 @@ def start(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run an emulator until it is interrupted (`prsm-lab emulate`); prints one JSON line with its address."""
-    parser = argparse.ArgumentParser(prog="prsm-lab emulate", description="Speak the providers' wire formats on loopback.")
+    parser = argparse.ArgumentParser(
+        prog="prsm-lab emulate", description="Speak the providers' wire formats on loopback."
+    )
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--latency-scale", type=float, default=1.0, help="0 answers at once, 1 at the models' pace")
@@ -146,7 +146,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: ended.set())
     with start(
-        port=given.port, seed=given.seed, references=references, latency_scale=1.0 if profiles else scale, profiles=profiles
+        port=given.port,
+        seed=given.seed,
+        references=references,
+        latency_scale=1.0 if profiles else scale,
+        profiles=profiles,
     ) as emulator:
         print(json.dumps({"url": emulator.url, "environ": emulator.environ()}), flush=True)
         print("Simulated answers only. Ctrl-C ends it.", file=sys.stderr)

@@ -80,7 +80,12 @@ def _tool_call(call: tuple[str, str, str]) -> dict[str, Any]:
 
 def chat_events(answer: Answer, *, usage: bool) -> list[bytes]:
     """The events of a chat stream; the last two are the end."""
-    base = {"id": f"chatcmpl-{answer.id}", "object": "chat.completion.chunk", "created": answer.created, "model": answer.model}
+    base = {
+        "id": f"chatcmpl-{answer.id}",
+        "object": "chat.completion.chunk",
+        "created": answer.created,
+        "model": answer.model,
+    }
 
     def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
         return sse({**base, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]})
@@ -105,9 +110,24 @@ def response_document(answer: Answer, status: str = "completed") -> dict[str, An
     output: list[dict[str, Any]] = []
     if answer.text:
         content = [{"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}]
-        output.append({"type": "message", "id": f"msg_{answer.id}", "status": "completed", "role": "assistant", "content": content})
+        output.append(
+            {
+                "type": "message",
+                "id": f"msg_{answer.id}",
+                "status": "completed",
+                "role": "assistant",
+                "content": content,
+            }
+        )
     output += [
-        {"type": "function_call", "id": f"fc_{call[0]}", "call_id": call[0], "name": call[1], "arguments": call[2], "status": "completed"}
+        {
+            "type": "function_call",
+            "id": f"fc_{call[0]}",
+            "call_id": call[0],
+            "name": call[1],
+            "arguments": call[2],
+            "status": "completed",
+        }
         for call in answer.calls
     ]
     return {
@@ -137,7 +157,14 @@ def response_events(answer: Answer) -> list[bytes]:
         where = {"item_id": f"msg_{answer.id}", "output_index": 0, "content_index": 0}
         event("response.output_text.delta", **where, delta=piece, logprobs=[])
     for n, call in enumerate(answer.calls):
-        item = {"type": "function_call", "id": f"fc_{call[0]}", "call_id": call[0], "name": call[1], "arguments": "", "status": "in_progress"}
+        item = {
+            "type": "function_call",
+            "id": f"fc_{call[0]}",
+            "call_id": call[0],
+            "name": call[1],
+            "arguments": "",
+            "status": "in_progress",
+        }
         event("response.output_item.added", output_index=n, item=item)
         event("response.function_call_arguments.delta", item_id=item["id"], output_index=n, delta=call[2])
     whole = response_document(answer)
@@ -178,8 +205,8 @@ def message_events(answer: Answer) -> list[bytes]:
         events.append(sse({"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta"))
     events.append(sse({"type": "content_block_stop", "index": 0}, "content_block_stop"))
     for n, call in enumerate(answer.calls, 1):
-        block = {"type": "tool_use", "id": call[0], "name": call[1], "input": {}}
-        events.append(sse({"type": "content_block_start", "index": n, "content_block": block}, "content_block_start"))
+        tool = {"type": "tool_use", "id": call[0], "name": call[1], "input": {}}
+        events.append(sse({"type": "content_block_start", "index": n, "content_block": tool}, "content_block_start"))
         delta = {"type": "input_json_delta", "partial_json": call[2]}
         events.append(sse({"type": "content_block_delta", "index": n, "delta": delta}, "content_block_delta"))
         events.append(sse({"type": "content_block_stop", "index": n}, "content_block_stop"))
@@ -210,7 +237,17 @@ def text_events(answer: Answer) -> list[bytes]:
     for n, piece in enumerate(parts):
         last = n == len(parts) - 1
         token = {"id": n, "text": piece, "logprob": 0.0, "special": False}
-        details = {"finish_reason": _REASON[answer.finish], "generated_tokens": answer.completion_tokens, "input_length": answer.prompt_tokens, "seed": None}
-        document = {"index": n, "token": token, "generated_text": answer.text if last else None, "details": details if last else None}
+        details = {
+            "finish_reason": _REASON[answer.finish],
+            "generated_tokens": answer.completion_tokens,
+            "input_length": answer.prompt_tokens,
+            "seed": None,
+        }
+        document = {
+            "index": n,
+            "token": token,
+            "generated_text": answer.text if last else None,
+            "details": details if last else None,
+        }
         events.append(b"data:" + _encode(document) + b"\n\n")
     return events

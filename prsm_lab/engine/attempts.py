@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from prsm_lab.engine.pace import Pace
 from prsm_lab.errors import InternalError, ProviderError, PRSMError, RateLimitError, TimeoutError
 from prsm_lab.types import Attempt, Delta, Reply, Request, Target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from prsm_lab.engine.health import Health
+    from prsm_lab.engine.pace import Pace
     from prsm_lab.protocols import Provider
 
 BASE_SECONDS = 0.5
@@ -107,7 +107,7 @@ class Attempts:
 
     async def answer(
         self, request: Request, targets: tuple[Target, ...], *, live: bool
-    ) -> AsyncIterator[Delta | Answer]:
+    ) -> AsyncGenerator[Delta | Answer, None]:
         """Yield deltas when live, then exactly one `Answer`; raise the last target's error with all attempts.
 
         After the first delta reached the caller there is no retry and no switch, unless the request says
@@ -197,8 +197,10 @@ class Attempts:
         wait = backoff(retries, routing.backoff_multiplier, hint, random.random())
         step = decide(error, retries=retries, most=most, wait=wait, left=deadline - time.monotonic(), last=last)
         throttled = isinstance(error, RateLimitError) and hint is not None
-        if step.do == "retry" and not throttled and (
-            self._health.is_open(target) or not self._health.take_retry(target)
+        if (
+            step.do == "retry"
+            and not throttled
+            and (self._health.is_open(target) or not self._health.take_retry(target))
         ):
             return Step("stop") if last else Step("next")
         return step
@@ -218,7 +220,7 @@ class _Knock:
         self.ttft_ms: float | None = None
         self.spoke = False
 
-    async def listen(self, deadline: float) -> AsyncIterator[Delta | Reply]:
+    async def listen(self, deadline: float) -> AsyncGenerator[Delta | Reply, None]:
         """Yield what the provider says, item by item, each within the deadline.
 
         The time limit is entered and left around every single step, never held across a `yield`.
@@ -240,9 +242,9 @@ class _Knock:
                 self.spoke = True
                 yield item
         finally:
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()
 
-    async def _next(self, stream: AsyncIterator[Delta | Reply], until: float | None) -> Delta | Reply:
+    async def _next(self, stream: AsyncGenerator[Delta | Reply, None], until: float | None) -> Delta | Reply:
         try:
             async with asyncio.timeout_at(until):
                 return await anext(stream)
@@ -263,7 +265,7 @@ class _Knock:
                 provider=self._target.provider,
                 details={"kind": "truncated"},
             ) from None
-        except Exception as bug:  # the edge to code of third parties: a bug there must not take a whole run down
+        except Exception as bug:  # noqa: BLE001 -- the edge to code of third parties: a bug there must not take a whole run down
             raise InternalError(
                 f"Provider {self._target.provider!r} failed inside prsm_lab: {type(bug).__name__}. This is a bug, "
                 "not the model's fault; it was neither retried nor sent on.",

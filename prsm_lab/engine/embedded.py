@@ -1,6 +1,6 @@
 """The engine in this process: the path of one request, top to bottom, and what the ledger tells of all.
 
-    door → Request → ledger row → cache? → plan → attempts → price → ledger row closed → Inference
+door → Request → ledger row → cache? → plan → attempts → price → ledger row closed → Inference
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from prsm_lab.ledger import fingerprint
 from prsm_lab.types import Cost, Delta, Inference, Request, Target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from prsm_lab.ledger import Ledger
     from prsm_lab.protocols import Provider
@@ -47,9 +47,7 @@ class Embedded:
         max_retries: Retries at one target where the request names no number.
     """
 
-    def __init__(
-        self, providers: Mapping[str, Provider], ledger: Ledger, *, max_retries: int = 2
-    ) -> None:
+    def __init__(self, providers: Mapping[str, Provider], ledger: Ledger, *, max_retries: int = 2) -> None:
         self._providers = dict(providers)
         self._origins = {name: provider.origin for name, provider in providers.items()}
         self._ledger = ledger
@@ -70,16 +68,16 @@ class Embedded:
                     return item
         raise InternalError("The engine's path ended without an answer.")
 
-    def stream(self, request: Request) -> AsyncIterator[Delta | Inference]:
+    def stream(self, request: Request) -> AsyncGenerator[Delta | Inference, None]:
         """Answer in pieces, then with the whole; closing the iterator closes the provider's stream."""
         return self._path(request, live=True)
 
-    async def _path(self, request: Request, *, live: bool) -> AsyncIterator[Delta | Inference]:
+    async def _path(self, request: Request, *, live: bool) -> AsyncGenerator[Delta | Inference, None]:
         self._check_process()
         if not self._priced:
             await asyncio.to_thread(prices.line, "gpt-4")  # loads the price table off the loop
             self._priced = True
-        id, created = "inf_" + secrets.token_hex(16), time.time()
+        id, created = "inf_" + secrets.token_hex(16), time.time()  # noqa: A001 -- the seed's word
         try:
             targets = plan.candidates(request, self._origins)
         except PRSMError as error:

@@ -46,7 +46,7 @@ class Pace:
         where = route(target)
         while True:
             while (rest := self._closed_until.get(where, 0.0) - time.monotonic()) > 0:
-                await asyncio.sleep(rest)  # outside the slot: a resting route holds none
+                await asyncio.sleep(rest)
             async with self._slots[where.provider]:
                 if self._closed_until.get(where, 0.0) > time.monotonic():
                     continue  # another request was told to wait while this one queued for the slot

@@ -100,7 +100,12 @@ def _requested(request: Request, origins: Mapping[str, str]) -> Model:
             details={"parameter": "model"},
         )
     primary = request.routing.primary
-    if primary in origins and primary != model.provider and (same := _same_model(model, primary)):
+    if (
+        primary is not None
+        and primary in origins
+        and primary != model.provider
+        and (same := _same_model(model, primary))
+    ):
         return same
     return model
 

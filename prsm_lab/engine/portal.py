@@ -99,7 +99,7 @@ class Job(Generic[T]):
 
     def result(self) -> T:
         """Return or raise what the ended coroutine returned or raised."""
-        assert self._task is not None and self._task.done()
+        assert self._task is not None
         return self._task.result()
 
 

@@ -5,7 +5,7 @@ The async functions are the implementation; the sync ones wait for them and pain
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import pandas as pd
 
@@ -15,13 +15,13 @@ from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.frames import data as rows_of
 from prsm_lab.frames import progress, work
-from prsm_lab.frames.prompts import Prompt
 from prsm_lab.frames.variants import Variant, variants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from prsm_lab.client import Client
+    from prsm_lab.frames.prompts import Prompt
 
 
 class Running(ask.Ask, total=False):
@@ -48,7 +48,13 @@ class Running(ask.Ask, total=False):
 _RUN_OPTIONS = frozenset(Running.__annotations__) - frozenset(ask.Ask.__annotations__)
 
 
-def infer(prompt: str | Sequence[Mapping[str, Any]], *, model: str | Sequence[str], system: str | None = None, **options: Unpack[Running]) -> pd.DataFrame:
+def infer(
+    prompt: str | Sequence[Mapping[str, Any]],
+    *,
+    model: str | Sequence[str],
+    system: str | None = None,
+    **options: Unpack[Running],
+) -> pd.DataFrame:
     """Ask one question of one or more models; one row per model.
 
     Args:
@@ -65,12 +71,20 @@ def infer(prompt: str | Sequence[Mapping[str, Any]], *, model: str | Sequence[st
     return _wait(_single(prompt, model, system, options))
 
 
-async def ainfer(prompt: str | Sequence[Mapping[str, Any]], *, model: str | Sequence[str], system: str | None = None, **options: Unpack[Running]) -> pd.DataFrame:
+async def ainfer(
+    prompt: str | Sequence[Mapping[str, Any]],
+    *,
+    model: str | Sequence[str],
+    system: str | None = None,
+    **options: Unpack[Running],
+) -> pd.DataFrame:
     """Ask one question of one or more models; see `infer`."""
     return await _await(_single(prompt, model, system, options))
 
 
-def batch(data: object, prompt: Prompt, *, model: str, system: str | None = None, **options: Unpack[Running]) -> pd.DataFrame:
+def batch(
+    data: object, prompt: Prompt, *, model: str, system: str | None = None, **options: Unpack[Running]
+) -> pd.DataFrame:
     """Ask one model about every row; the frame comes back with the answers as columns.
 
     Args:
@@ -95,7 +109,9 @@ def batch(data: object, prompt: Prompt, *, model: str, system: str | None = None
     return _wait(_one_model(data, prompt, model, system, options))
 
 
-async def abatch(data: object, prompt: Prompt, *, model: str, system: str | None = None, **options: Unpack[Running]) -> pd.DataFrame:
+async def abatch(
+    data: object, prompt: Prompt, *, model: str, system: str | None = None, **options: Unpack[Running]
+) -> pd.DataFrame:
     """Ask one model about every row; see `batch`."""
     return await _await(_one_model(data, prompt, model, system, options))
 
@@ -155,7 +171,13 @@ def _one_model(data: object, prompt: Prompt, model: str, system: str | None, opt
 
 
 def _many_models(
-    data: object, prompt: Any, models: Any, system: str | None, grid: Mapping[str, Sequence[Any]], samples: int, options: Running
+    data: object,
+    prompt: Any,
+    models: Any,
+    system: str | None,
+    grid: Mapping[str, Sequence[Any]],
+    samples: int,
+    options: Running,
 ) -> work.Work:
     for key in grid:
         if key not in ask.Ask.__annotations__:

@@ -84,9 +84,11 @@ def _read(source: str | Path) -> pd.DataFrame:
 def records(data: pd.DataFrame) -> list[dict[Any, Any]]:
     """Return each row as a dict from column label to value."""
     columns = list(data.columns)
-    return [dict(zip(columns, row, strict=True)) for row in zip(*(data[c].array for c in columns), strict=True)] if (
-        columns
-    ) else [{} for _ in range(len(data))]
+    return (
+        [dict(zip(columns, row, strict=True)) for row in zip(*(data[c].array for c in columns), strict=True)]
+        if (columns)
+        else [{} for _ in range(len(data))]
+    )
 
 
 def missing(value: object) -> bool:

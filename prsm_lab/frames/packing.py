@@ -52,7 +52,9 @@ def _label(label: Any) -> Any:
 def unpack(packed: bytes) -> pd.DataFrame:
     """Return the frame that was packed."""
     document = json.loads(zlib.decompress(packed))
-    data = pd.read_json(io.StringIO(document["data"]), orient="split", convert_dates=False, dtype=False, convert_axes=False)
+    data = pd.read_json(
+        io.StringIO(document["data"]), orient="split", convert_dates=False, dtype=False, convert_axes=False
+    )
     for position, kind in enumerate(document["types"]):
         data[data.columns[position]] = _typed(data[data.columns[position]], kind)
     labels = [tuple(label) if isinstance(label, list) else label for label in document["columns"]]
@@ -61,16 +63,17 @@ def unpack(packed: bytes) -> pd.DataFrame:
     return data
 
 
-def _typed(values: pd.Series[Any], kind: str) -> pd.Series[Any]:
+def _typed(values: Any, kind: str) -> Any:
     try:
         return values.astype(kind)
     except (TypeError, ValueError):
         return values
 
 
-def _index(packed: dict[str, Any]) -> pd.Index[Any]:
+def _index(packed: dict[str, Any]) -> Any:
     if packed["range"]:
-        return pd.RangeIndex(*packed["values"], name=packed["names"][0])
+        start, stop, step = packed["values"]
+        return pd.RangeIndex(start, stop, step, name=packed["names"][0])
     if packed["multi"]:
         return pd.MultiIndex.from_tuples([tuple(label) for label in packed["values"]], names=packed["names"])
     index = pd.Index([label[0] for label in packed["values"]], name=packed["names"][0])

@@ -8,7 +8,7 @@ import pandas as pd
 
 from prsm_lab.client import default_client
 from prsm_lab.engine import portal
-from prsm_lab.errors import CancelledError, InvalidRequestError, PRSMError, ProviderError
+from prsm_lab.errors import CancelledError, InvalidRequestError, ProviderError, PRSMError
 from prsm_lab.frames import packing, work
 
 if TYPE_CHECKING:
@@ -60,10 +60,11 @@ def load(run: str, *, client: Client | None = None) -> pd.DataFrame:
     outcomes = [_outcome(next(given)) if asked else _missing() for asked in flags]
     made = work.layout(data, outcomes, spec)
     served = made[spec["prefix"] + "served_model"]
+    answered = sum(outcome is not None and not isinstance(outcome, PRSMError) for outcome in outcomes)
     made.attrs["prsm"] = {
         "run": found.id, "kind": found.kind, "options": spec["options"], "prefix": spec["prefix"],
         "simulated": bool(served.str.startswith("simulated/").any()), "variants": ["model", *spec["columns"]],
-        "totals": {"rows": len(made), "answered": sum(o is not None and not isinstance(o, PRSMError) for o in outcomes)},
+        "totals": {"rows": len(made), "answered": answered},
     }  # fmt: skip
     return made
 
@@ -84,7 +85,9 @@ def _outcome(record: Record | None) -> Inference | PRSMError | None:
     if record.inference is not None:
         return record.inference
     if record.error is None:
-        error: PRSMError = CancelledError("not finished") if record.status == "running" else ProviderError("unknown outcome")
+        error: PRSMError = (
+            CancelledError("not finished") if record.status == "running" else ProviderError("unknown outcome")
+        )
     else:
         error = _Earlier(record.error.get("message", ""), provider=record.provider)
         error.__class__ = type("_Earlier", (_Earlier,), {"code": record.error.get("code", "error")})

@@ -133,4 +133,4 @@ def shown(tally: Tally, *, wanted: bool) -> Iterator[Bar | None]:
         yield bar
     finally:
         bar.close()
-        print(tally.line())  # noqa: T201 -- the one line that a run says
+        print(tally.line())

@@ -131,7 +131,8 @@ def _body(prompt: Prompt, columns: Sequence[Any]) -> Maker:
     if callable(prompt):
         return lambda row: _messages(prompt(row), "what the prompt function returned")
     if isinstance(prompt, Sequence) and prompt and all(isinstance(message, Mapping) for message in prompt):
-        chat = [(dict(message), _content(message.get("content"), columns)) for message in prompt]
+        given = [dict(message) for message in prompt if isinstance(message, Mapping)]
+        chat = [(message, _content(message.get("content"), columns)) for message in given]
         return lambda row: [{**message, "content": content(row)} for message, content in chat]
     raise InvalidRequestError(
         f"prompt is {type(prompt).__name__}; give a template, a list of messages, lab.col(name), or a function.",

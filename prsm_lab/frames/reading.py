@@ -55,7 +55,9 @@ def of(results: pd.DataFrame) -> Reading:
             details={"parameter": "results"},
         )
     variants: Sequence[str] = notes.get("variants") or _between(results, prefix)
-    served = results[prefix + "served_model"] if prefix + "served_model" in results.columns else pd.Series(dtype="string")
+    served = (
+        results[prefix + "served_model"] if prefix + "served_model" in results.columns else pd.Series(dtype="string")
+    )
     simulated = bool(served.astype("string").str.startswith("simulated/").fillna(False).any())
     return Reading(prefix, tuple(variants), simulated)
 
@@ -63,5 +65,8 @@ def of(results: pd.DataFrame) -> Reading:
 def _between(results: pd.DataFrame, prefix: str) -> list[str]:
     """Variant columns stand between `model` and `provider`."""
     names = [str(name) for name in results.columns]
-    start, end = names.index(prefix + "model"), names.index(prefix + "provider") if prefix + "provider" in names else None
+    start, end = (
+        names.index(prefix + "model"),
+        names.index(prefix + "provider") if prefix + "provider" in names else None,
+    )
     return [name.removeprefix(prefix) for name in names[start:end]] if end is not None else ["model"]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.frames import reading
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
 
 
 def side_by_side(results: pd.DataFrame, values: str = "response") -> pd.DataFrame:

@@ -23,7 +23,11 @@ class Variant(NamedTuple):
 
 
 def variants(
-    models: str | Sequence[str], prompt: Prompt | Mapping[str, Prompt], *, grid: Mapping[str, Sequence[Any]], samples: int
+    models: str | Sequence[str],
+    prompt: Prompt | Mapping[str, Prompt],
+    *,
+    grid: Mapping[str, Sequence[Any]],
+    samples: int,
 ) -> list[Variant]:
     """Return every combination, in the order models, prompts, grid, samples.
 
@@ -35,9 +39,13 @@ def variants(
     """
     names = [models] if isinstance(models, str) else list(models)
     if not names or not all(isinstance(name, str) for name in names):
-        raise InvalidRequestError("models is empty or holds something that is no name.", details={"parameter": "models"})
+        raise InvalidRequestError(
+            "models is empty or holds something that is no name.", details={"parameter": "models"}
+        )
     if len(set(names)) < len(names):
-        raise InvalidRequestError("models names one model twice; use samples= to ask more than once.", details={"parameter": "models"})
+        raise InvalidRequestError(
+            "models names one model twice; use samples= to ask more than once.", details={"parameter": "models"}
+        )
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
         raise InvalidRequestError(f"samples={samples!r} is no number of at least 1.", details={"parameter": "samples"})
     prompts: list[tuple[str | None, Any]] = [(None, prompt)]

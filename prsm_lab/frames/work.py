@@ -1,4 +1,4 @@
-"""One run at work: rows and variants become questions, equal ones are grouped, known ones are reused, the rest asked."""
+"""One run at work: rows and variants become questions; equal ones are grouped, known ones reused, the rest asked."""
 
 from __future__ import annotations
 
@@ -103,7 +103,11 @@ class Work:
     def _digest(self) -> str:
         """A run is its questions: data, prompts, models and options all end in them."""
         content = [(r.model, r.messages, r.options, r.routing, r.sample) for r in self._requests if r is not None]
-        raw = msgspec.json.encode(content, enc_hook=str) if _encodable(content) else repr(content).encode("utf-8", "replace")
+        raw = (
+            msgspec.json.encode(content, enc_hook=str)
+            if _encodable(content)
+            else repr(content).encode("utf-8", "replace")
+        )
         return hashlib.sha256(raw).hexdigest()[:16]
 
     # -------------------------------------------------------------------------------------------------- running
@@ -138,10 +142,10 @@ class Work:
         )
 
     def _run(self) -> Run:
+        every = None if None not in self._requests else [request is not None for request in self._requests]
         return Run(
             id=self._id, name=self.plan.run, scope=self.plan.run or "", kind=self.plan.kind, created=time.time(),
-            spec={**self._spec, "asked_rows": [r is not None for r in self._requests] if None in self._requests else None},
-            data=packing.pack(self._data),
+            spec={**self._spec, "asked_rows": every}, data=packing.pack(self._data),
         )  # fmt: skip
 
     def _groups(self) -> dict[Any, list[int]]:
@@ -212,7 +216,8 @@ def layout(
 def _check(plan: Plan) -> None:
     if isinstance(plan.max_concurrency, bool) or not isinstance(plan.max_concurrency, int) or plan.max_concurrency < 1:
         raise InvalidRequestError(
-            f"max_concurrency={plan.max_concurrency!r} is no number of at least 1.", details={"parameter": "max_concurrency"}
+            f"max_concurrency={plan.max_concurrency!r} is no number of at least 1.",
+            details={"parameter": "max_concurrency"},
         )
     if plan.on_error not in ("record", "raise"):
         raise InvalidRequestError(

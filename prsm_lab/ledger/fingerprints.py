@@ -46,9 +46,7 @@ def _utf8(content: object) -> bytes:
 
 def _options(options: Options) -> dict[str, Any]:
     """Leave out what is not set, so that a new option does not change old digests."""
-    return {
-        name: value for name in options.__struct_fields__ if (value := getattr(options, name)) not in (None, ())
-    }
+    return {name: value for name in options.__struct_fields__ if (value := getattr(options, name)) not in (None, ())}
 
 
 def _who(routing: Routing) -> tuple[Any, ...]:

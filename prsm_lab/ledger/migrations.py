@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def _m001_tables(connection: sqlite3.Connection) -> None:
     schema = files("prsm_lab.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
-    connection.executescript("BEGIN IMMEDIATE;" + schema + "PRAGMA user_version = 1; COMMIT;")
+    script = "\n".join(("BEGIN IMMEDIATE;", schema, "PRAGMA user_version = 1;", "COMMIT;"))
+    connection.executescript(script)
 
 
 STEPS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_m001_tables,)

@@ -111,7 +111,7 @@ def record(row: sqlite3.Row, *, alive: bool) -> Record:
 
 
 def run(row: sqlite3.Row, *, data: bool = False) -> Run:
-    keys = row.keys()  # noqa: SIM118 -- iterating a Row gives its values
+    keys = row.keys()
     return Run(
         id=row["id"],
         name=row["name"],

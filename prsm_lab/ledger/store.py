@@ -223,10 +223,8 @@ class Ledger:
         if row is None:
             raise NotFoundError(f"No run {run!r} in this ledger; lab.runs() lists them.", details={"parameter": "run"})
         found = rows.run(row, data=True)
-        states: list[Record | None] = []
-        for item in self._connection.execute(queries.REPLAY, {"run": found.id, "scope": found.scope}):
-            states.append(None if item["id"] is None else rows.record(item, alive=_alive(item["owner"])))
-        return found, states
+        items = self._connection.execute(queries.REPLAY, {"run": found.id, "scope": found.scope})
+        return found, [None if i["id"] is None else rows.record(i, alive=_alive(i["owner"])) for i in items]
 
     def usage(self, query: Query) -> Report:
         """Sum up a time span."""

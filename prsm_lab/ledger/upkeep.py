@@ -27,9 +27,7 @@ def check(ledger: Ledger) -> list[str]:
     SQLite's own check does not see a changed letter inside a text (60 of 60 single-byte flips passed), so each
     answer is compared with the digest that was written beside it.
     """
-    problems = [
-        str(row[0]) for row in ledger.connection.execute("PRAGMA integrity_check") if row[0] != "ok"
-    ]
+    problems = [str(row[0]) for row in ledger.connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
     problems += [
         f"answer of {row['id']} was altered after it was written"
         for row in ledger.connection.execute(ANSWERS)

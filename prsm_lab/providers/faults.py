@@ -48,8 +48,12 @@ _CONTEXT = re.compile(
 _FILTER = re.compile(r"content_filter|content_policy_violation|invalid_prompt|content management policy", re.IGNORECASE)
 _OVERLOAD = re.compile(r"overloaded|server_is_overloaded|currently loading|loading model|slow_down", re.IGNORECASE)
 _TOO_BIG_FOR_LIMIT = re.compile(r"request too large", re.IGNORECASE)
-_UNSUPPORTED = re.compile(r"unsupported_parameter|unsupported_value|unsupported parameter|is not supported", re.IGNORECASE)
-_UNKNOWN_MODEL = re.compile(r"model_not_found|model_not_supported|does not exist|model.{0,40}not (?:found|supported)", re.I)
+_UNSUPPORTED = re.compile(
+    r"unsupported_parameter|unsupported_value|unsupported parameter|is not supported", re.IGNORECASE
+)
+_UNKNOWN_MODEL = re.compile(
+    r"model_not_found|model_not_supported|does not exist|model.{0,40}not (?:found|supported)", re.I
+)
 _KEYLIKE = re.compile(r"\b(?:sk|pk|hf|key|gsk|xai)[-_][A-Za-z0-9_\-.*]{6,}|(?i:bearer)\s+\S+|\b[A-Za-z0-9_\-]{40,}\b")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"(\d[\d,_]{2,})")
@@ -260,10 +264,11 @@ def _date(value: str) -> float | None:
 
 def connection(provider: str, cause: BaseException, *, origin: str, partial: Reply | None = None) -> ProviderError:
     """No connection, or one that broke; the cause is named by its class only, its text may hold the key."""
-    chain, seen = cause, []
+    seen: list[BaseException] = []
+    chain: BaseException | None = cause
     while chain is not None and len(seen) < 6:
         seen.append(chain)
-        chain = chain.__cause__ or chain.__context__  # type: ignore[assignment]
+        chain = chain.__cause__ or chain.__context__
     certificate = any(isinstance(link, ssl.SSLError) for link in seen)
     what = type(seen[-1]).__name__
     if certificate:

@@ -16,7 +16,7 @@ from prsm_lab.providers import faults
 from prsm_lab.types import Delta, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
     from prsm_lab.types import Request, Target
 
@@ -44,7 +44,7 @@ class Function:
     async def ready(self) -> None:
         """Nothing is slow to load."""
 
-    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
+    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncGenerator[Delta | Reply, None]:
         """Call the function; pieces that it yields are deltas."""
         said: list[str] = []
         try:
@@ -79,7 +79,9 @@ class Function:
         options: dict[str, Any] = {}
         if self._takes_options:
             set_here = request.options
-            options = {name: v for name in set_here.__struct_fields__ if (v := getattr(set_here, name)) not in (None, ())}
+            options = {
+                name: v for name in set_here.__struct_fields__ if (v := getattr(set_here, name)) not in (None, ())
+            }
             options["model"] = target.model
         if inspect.iscoroutinefunction(self._call):
             return await self._call(first, **options)

@@ -84,7 +84,10 @@ def _add_tools(body: JSON, options: Options) -> None:
 
 
 def _tool(function: JSON) -> JSON:
-    tool = {"name": function["name"], "input_schema": function.get("parameters") or {"type": "object", "properties": {}}}
+    tool = {
+        "name": function["name"],
+        "input_schema": function.get("parameters") or {"type": "object", "properties": {}},
+    }
     if function.get("description"):
         tool["description"] = function["description"]
     if function.get("strict"):
@@ -273,8 +276,8 @@ def _usage(counted: _Usage | None, *, ended: bool) -> Usage:
         completion_tokens=counted.output_tokens if ended else None,
         cached_tokens=read_in,
         cache_write_tokens=written,
-        cache_write_1h_tokens=counted.cache_creation and counted.cache_creation.ephemeral_1h_input_tokens,
-        reasoning_tokens=counted.output_tokens_details and counted.output_tokens_details.thinking_tokens,
+        cache_write_1h_tokens=(counted.cache_creation or _Creation()).ephemeral_1h_input_tokens,
+        reasoning_tokens=(counted.output_tokens_details or _Thinking()).thinking_tokens,
         tier=None if tier in (None, "standard") else tier,
     )
 

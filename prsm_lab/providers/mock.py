@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from prsm_lab import errors
@@ -26,7 +25,7 @@ from prsm_lab.providers import faults
 from prsm_lab.types import Delta, Reply, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, Mapping
 
     from prsm_lab.types import Request, Target
 
@@ -57,7 +56,7 @@ class Mock:
     async def ready(self) -> None:
         """Nothing is slow to load."""
 
-    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
+    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncGenerator[Delta | Reply, None]:
         """Answer as the table says."""
         plan = self._plan(request, target)
         turn = self._calls[target.name]
@@ -88,7 +87,9 @@ class Mock:
         hint = {} if plan.get("retry_after") is None else {"retry-after": str(plan["retry_after"])}
         if isinstance(said, int):
             return faults.from_status(self.name, said, hint, {"error": {"message": "mocked error"}})
-        facts = {"retry_after": plan.get("retry_after")} if said in ("rate_limit", "provider_unavailable") else {}
+        facts: dict[str, Any] = {}
+        if said in ("rate_limit", "provider_unavailable"):
+            facts["retry_after"] = plan.get("retry_after")
         return _CLASSES[said](f"{self.name} answered with a mocked error.", provider=self.name, **facts)
 
     def _text(self, plan: Mapping[str, Any], request: Request, target: Target, turn: int) -> str:

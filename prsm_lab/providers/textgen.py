@@ -17,7 +17,7 @@ from prsm_lab.providers import faults, fit
 from prsm_lab.types import Delta, FinishReason, Reply, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from prsm_lab.settings import Access
     from prsm_lab.types import JSON, Request, Target
@@ -100,7 +100,7 @@ class TextGeneration:
         endpoint = f"{self._access.base_url.removesuffix('/v1')}/models/{target.model}"
         return huggingface_hub.AsyncInferenceClient(model=endpoint, token=key.reveal(), timeout=IDLE_SECONDS)
 
-    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
+    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncGenerator[Delta | Reply, None]:
         """Continue the conversation's text."""
         prompt, parameters, dropped = to_wire(request, target)
         client = self._client(target)
@@ -140,7 +140,9 @@ class TextGeneration:
         response = getattr(foreign, "response", None)
         if response is not None:
             said = getattr(foreign, "server_message", None) or str(response.reason_phrase)
-            return faults.from_status(self.name, response.status_code, response.headers, {"error": said}, partial=partial)
+            return faults.from_status(
+                self.name, response.status_code, response.headers, {"error": said}, partial=partial
+            )
         if "TextGenerationError" in names:
             return faults.from_object(self.name, str(foreign), partial=partial)
         if isinstance(foreign, TimeoutError) or "TimeoutException" in names:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from prsm_lab.providers.compatible import Compatible
-
 from prsm_lab import local
+from prsm_lab.providers.compatible import Compatible
 from prsm_lab.settings import Access
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from prsm_lab.types import Delta, Reply, Request, Target
 
@@ -35,7 +34,7 @@ class Weights:
     async def ready(self) -> None:
         """The weights are loaded by the first question that names them."""
 
-    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncIterator[Delta | Reply]:
+    async def send(self, request: Request, target: Target, *, live: bool) -> AsyncGenerator[Delta | Reply, None]:
         """Answer with the weights called `target.model`."""
         window = await self._window(target.model)
         stream = window.send(request, target, live=live)

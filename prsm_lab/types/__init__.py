@@ -13,6 +13,7 @@ from prsm_lab.types.base import JSON, FinishReason, Message, Value
 from prsm_lab.types.known import Model, PriceLine, Query, Record, Report, Run
 
 __all__ = [
+    "JSON",
     "Attempt",
     "CachePolicy",
     "Capabilities",
@@ -20,7 +21,6 @@ __all__ = [
     "Delta",
     "FinishReason",
     "Inference",
-    "JSON",
     "Message",
     "Model",
     "Options",

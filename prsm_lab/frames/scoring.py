@@ -85,7 +85,9 @@ BUILT_IN: dict[str, Callable[[str, Any], bool]] = {
 
 
 def score(
-    results: pd.DataFrame, scorers: str | Scorer | Sequence[str | Scorer] | Mapping[str, str | Scorer], reference: str = "answer"
+    results: pd.DataFrame,
+    scorers: str | Scorer | Sequence[str | Scorer] | Mapping[str, str | Scorer],
+    reference: str = "answer",
 ) -> pd.DataFrame:
     """Add a column `score_<name>` per scorer; the results themselves are not changed.
 
@@ -144,23 +146,25 @@ def _named(scorers: Any) -> dict[str, Any]:
     return named
 
 
-def _scored(name: str, scorer: Any, rows: Sequence[dict[Any, Any]], responses: Sequence[Any], reference: str) -> dict[str, list[Any]]:
+def _scored(
+    name: str, scorer: Any, rows: Sequence[dict[Any, Any]], responses: Sequence[Any], reference: str
+) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {f"score_{name}": [None] * len(rows)}
     for position, (row, response) in enumerate(zip(rows, responses, strict=True)):
         if missing(response):
             continue
         try:
             value = BUILT_IN[scorer](response, _present(row[reference])) if isinstance(scorer, str) else scorer(row)
-        except Exception as fault:  # somebody else's scorer: its fault is a cell, not the end of a run
+        except Exception as fault:  # noqa: BLE001 -- somebody else's scorer: its fault is a cell, not the end of a run
             columns.setdefault(f"score_{name}_error", [None] * len(rows))[position] = f"{type(fault).__name__}: {fault}"
             continue
         parts = value.items() if isinstance(value, Mapping) else [(None, value)]
         for part, figure in parts:
             column = f"score_{name}" if part is None else f"score_{name}_{part}"
             columns.setdefault(column, [None] * len(rows))[position] = None if missing(figure) else float(figure)
-    if f"score_{name}" in columns and len(columns) > 1 and all(v is None for v in columns[f"score_{name}"]):
-        if not any(column.endswith("_error") for column in columns):
-            del columns[f"score_{name}"]  # a dict's parts are the scores
+    empty = all(value is None for value in columns[f"score_{name}"])
+    if empty and len(columns) > 1 and not any(column.endswith("_error") for column in columns):
+        del columns[f"score_{name}"]  # a dict's parts are the scores
     return columns
 
 

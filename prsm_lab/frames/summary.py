@@ -45,11 +45,21 @@ def summarize(results: pd.DataFrame, by: str | Sequence[str] | None = None) -> p
     for label, part in results.groupby(keys, sort=False, dropna=False, observed=True):
         values = label if isinstance(label, tuple) else (label,)
         rows.append({**dict(zip(keys, values, strict=True)), **_line(part, known, scores)})
-    made = pd.DataFrame(rows).convert_dtypes(convert_floating=False) if rows else pd.DataFrame(columns=[*keys, "n"])
+    made = _typed(pd.DataFrame(rows, columns=[*keys, "n"] if not rows else None), keys)
     if scores and rows:
         made = made.sort_values(scores[0], ascending=False, kind="stable", ignore_index=True)
     made.attrs["prsm"] = {"simulated": known.simulated}
     return made
+
+
+_COUNTS = frozenset({"n", "failed", "unpriced", "prompt_tokens", "completion_tokens", "other_model"})
+
+
+def _typed(made: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Counts are nullable integers, everything else that was computed nullable floats."""
+    figures = [name for name in made.columns if name not in keys]
+    whole = {name for name in figures if name in _COUNTS or str(name).endswith("_na")}
+    return made.astype({name: "Int64" if name in whole else "Float64" for name in figures})
 
 
 def _keys(known: reading.Reading, by: str | Sequence[str] | None) -> list[str]:
@@ -121,4 +131,6 @@ def _same(asked: str, served: str, catalog: Any) -> bool:
     if model.provider not in ("openai", "anthropic", "huggingface"):
         return True
     names = (model.name, model.id, *model.aliases)
-    return any(plain == name or (plain.startswith(f"{name}-") and plain[len(name) + 1 :][:4].isdigit()) for name in names)
+    return any(
+        plain == name or (plain.startswith(f"{name}-") and plain[len(name) + 1 :][:4].isdigit()) for name in names
+    )
