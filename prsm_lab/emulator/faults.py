@@ -18,8 +18,9 @@ BEFORE = ("slow", "hang", "reset", "close", "html", "empty", "cut_json", "error_
           "echo_key", "redirect", "html_502", "length", "not_utf8")  # fmt: skip
 """Faults of the whole answer, beside the statuses."""
 
-STREAM = ("stall", "drip", "mid_reset", "mid_close", "no_end", "cut_line", "no_done", "bad_json", "error_event", "json_instead",
-         , "split", "crlf", "comments", "twice", "bad_utf8", "unknown_events", "empty_stream")  # fmt: skip
+STREAM = ("stall", "drip", "mid_reset", "mid_close", "no_end", "cut_line", "no_done", "bad_json", "error_event",
+          "json_instead", "split", "crlf", "comments", "twice", "bad_utf8", "unknown_events",
+          "empty_stream")  # fmt: skip
 """Faults of a stream."""
 
 

@@ -45,8 +45,10 @@ class Pace:
         """Hold one of the provider's slots, once the route's pause is over."""
         where = route(target)
         while True:
-            while (rest := self._closed_until.get(where, 0.0) - time.monotonic()) > 0:
+            rest = self._closed_until.get(where, 0.0) - time.monotonic()
+            if rest > 0:  # waited for outside the slot: a resting route holds none; it may be made longer meanwhile
                 await asyncio.sleep(rest)
+                continue
             async with self._slots[where.provider]:
                 if self._closed_until.get(where, 0.0) > time.monotonic():
                     continue  # another request was told to wait while this one queued for the slot

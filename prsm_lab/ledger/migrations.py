@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def _m001_tables(connection: sqlite3.Connection) -> None:
     schema = files("prsm_lab.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
-    script = "\n".join(("BEGIN IMMEDIATE;", schema, "PRAGMA user_version = 1;", "COMMIT;"))
+    script = f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = 1; COMMIT;"
     connection.executescript(script)
 
 

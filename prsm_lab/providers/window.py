@@ -284,5 +284,6 @@ def _network_faults() -> tuple[type[BaseException], ...]:
     import httpx2
 
     return (
-        httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, aiohttp.ClientError, OSError, UnicodeError, OverflowError,
+        httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, aiohttp.ClientError,
+        OSError, UnicodeError, OverflowError,
     )  # fmt: skip
