@@ -15,7 +15,7 @@ STATUSES = (307, 400, 401, 402, 403, 404, 408, 409, 413, 422, 424, 429, 500, 502
 
 BEFORE = ("slow", "hang", "reset", "close", "html", "empty", "cut_json", "error_object", "no_choices", "null_content",
           "filtered", "no_usage", "surrogate", "huge", "gzip_bomb", "wrong_type", "short_length", "null_finish",
-          "echo_key", "redirect", "html_502", "length", "not_utf8")  # fmt: skip
+          "echo_key", "html_502", "length", "not_utf8")  # fmt: skip
 """Faults of the whole answer, beside the statuses."""
 
 STREAM = ("stall", "drip", "mid_reset", "mid_close", "no_end", "cut_line", "no_done", "bad_json", "error_event",
@@ -105,6 +105,14 @@ _ANTHROPIC = {
 }
 
 
+_TEXTGEN = {
+    422: ("validation", "`inputs` must be less than 1024 tokens"),
+    424: ("generation", "Request failed during generation"),
+    429: ("overloaded", "Model is overloaded"),
+    503: (None, "Model is currently loading"),
+}
+
+
 def error_body(wire: str, status: int, rule: Rule | None = None) -> dict[str, Any]:
     """Return an error's body as the provider of this wire writes it."""
     code = rule.code if rule else None
@@ -117,7 +125,9 @@ def error_body(wire: str, status: int, rule: Rule | None = None) -> dict[str, An
             "request_id": "req_emulated",
         }
     if wire == "textgen":
-        return {"error": message or "Model is overloaded", "error_type": code or "overloaded"}
+        kind, text = _TEXTGEN.get(status, (None, f"Something went wrong ({status})"))
+        said = {"error": message or text}
+        return said if kind is None and code is None else {**said, "error_type": code or kind}
     kind, usual, text = _OPENAI.get(status, ("server_error", None, "The server had an error processing your request."))
     if code == "insufficient_quota":
         kind, text = (

@@ -109,10 +109,14 @@ class TextGeneration:
         try:
             if live:
                 reply: Reply | None = None
+                seen = -1
                 async for piece in await client.text_generation(prompt, details=True, stream=True, **parameters):
+                    if piece.token is None or (piece.index is not None and piece.index <= seen):
+                        continue  # an event of a kind we do not know, or one that came before
+                    seen = seen if piece.index is None else piece.index
                     if not piece.token.special:
-                        said.append(piece.token.text)
-                        yield Delta(text=piece.token.text)
+                        said.append(faults.repaired(piece.token.text)[0])
+                        yield Delta(text=said[-1])
                     if piece.generated_text is not None:
                         reply = from_wire(piece, provider=self.name, prompt=prompt)
                 if reply is None:
