@@ -135,7 +135,7 @@ def test_what_a_run_lacks_is_seen_from_its_replay(ledger):
     keys = [fingerprint(request, HERE) for request in requests]
     ledger.begin(Run(id="run_1", name="mine", spec={"k": 1}, data=b"x", created=5.0), keys, "mine")
     put(ledger, "inf_a", requests[0], scope="mine")
-    ledger.start("inf_b", requests[1], keys[1], scope="mine", created=1.0)
+    ledger.start("inf_b", ask("b", run="run_1"), keys[1], scope="mine", created=1.0)
     ledger.fail("inf_b", ProviderError("down"), completed=2.0, attempts=(), partial=None)
 
     run, states = ledger.replay("mine")

@@ -105,7 +105,7 @@ _ANTHROPIC = {
 }
 
 
-_TEXTGEN = {
+_TEXTGEN: dict[int, tuple[str | None, str]] = {
     422: ("validation", "`inputs` must be less than 1024 tokens"),
     424: ("generation", "Request failed during generation"),
     429: ("overloaded", "Model is overloaded"),
@@ -125,9 +125,9 @@ def error_body(wire: str, status: int, rule: Rule | None = None) -> dict[str, An
             "request_id": "req_emulated",
         }
     if wire == "textgen":
-        kind, text = _TEXTGEN.get(status, (None, f"Something went wrong ({status})"))
-        said = {"error": message or text}
-        return said if kind is None and code is None else {**said, "error_type": code or kind}
+        said_kind, said = _TEXTGEN.get(status, (None, f"Something went wrong ({status})"))
+        named = code or said_kind
+        return {"error": message or said, **({"error_type": named} if named else {})}
     kind, usual, text = _OPENAI.get(status, ("server_error", None, "The server had an error processing your request."))
     if code == "insufficient_quota":
         kind, text = (

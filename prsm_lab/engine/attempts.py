@@ -19,7 +19,7 @@ from prsm_lab.errors import InternalError, ProviderError, PRSMError, RateLimitEr
 from prsm_lab.types import Attempt, Delta, Reply, Request, Target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from prsm_lab.engine.health import Health
     from prsm_lab.engine.pace import Pace
@@ -114,7 +114,9 @@ class Attempts:
         `mid_stream="restart"`: then a delta with `restart` set announces that the text so far is void.
         """
         asked = time.monotonic()
-        deadline = float("inf") if request.timeout is None else asked + request.timeout
+        allowed = float("inf") if request.timeout is None else request.timeout
+        # A row of a run may queue behind thousands of others: its time runs from when it may knock for the first time.
+        deadline = asked + allowed if request.run is None else float("inf")
         trail: list[Attempt] = []
         position = retries = 0
         while True:
@@ -125,16 +127,21 @@ class Attempts:
                 await self._providers[target.provider].ready()
                 if retries == 0:
                     self._health.asked(target)
-                async with self._slot(target, deadline), contextlib.aclosing(knock.listen(deadline)) as heard:
-                    async for item in heard:
-                        if isinstance(item, Delta):
-                            yield item
-                            continue
-                        self._health.answered(target)
-                        trail.append(knock.record(None))
-                        queued = max(0.0, (knock.began - asked) * 1000)
-                        yield Answer(item, target, tuple(trail), knock.latency_ms, knock.ttft_ms, queued)
-                        return
+                await self._enter(target, deadline)
+                deadline = min(deadline, time.monotonic() + allowed)
+                try:
+                    async with contextlib.aclosing(knock.listen(deadline)) as heard:
+                        async for item in heard:
+                            if isinstance(item, Delta):
+                                yield item
+                                continue
+                            self._health.answered(target)
+                            trail.append(knock.record(None))
+                            queued = max(0.0, (knock.began - asked) * 1000)
+                            yield Answer(item, target, tuple(trail), knock.latency_ms, knock.ttft_ms, queued)
+                            return
+                finally:
+                    self._pace.leave(target)
             except PRSMError as error:
                 if not error.details.get("not_sent"):
                     trail.append(knock.record(error))
@@ -162,24 +169,22 @@ class Attempts:
                 verdict="next",
             )
 
-    @contextlib.asynccontextmanager
-    async def _slot(self, target: Target, deadline: float) -> AsyncIterator[None]:
-        """Wait for a slot, but not past the deadline."""
-        slot = self._pace.slot(target)
+    async def _enter(self, target: Target, deadline: float) -> None:
+        """Take a slot, but do not wait for one past the deadline."""
+        if self._pace.is_free(target):
+            await self._pace.enter(target)
+            return
         try:
             async with asyncio.timeout_at(_loop_time(deadline)):
-                await slot.__aenter__()
+                await self._pace.enter(target)
         except builtins.TimeoutError:
             raise TimeoutError(
                 f"{target.provider} {target.model}: the deadline passed while waiting for a free slot; "
                 "raise timeout= or lower max_concurrency=.",
                 provider=target.provider,
                 verdict="next",
+                details={"kind": "deadline", "not_sent": True},
             ) from None
-        try:
-            yield
-        finally:
-            await slot.__aexit__(None, None, None)
 
     def _after(
         self, error: PRSMError, knock: _Knock, target: Target, retries: int, deadline: float, *, last: bool

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST_IN_FLIGHT = 256
 """At one provider that names no `ceiling` of its own."""
+identity = id
+"""The builtin, where `id` is an inference's."""
 RECENT_SECONDS = 7 * 24 * 3600.0
 """How far back measured latencies count for latency optimisation."""
 
@@ -56,6 +58,7 @@ class Embedded:
         self._attempts = Attempts(self._providers, pace, self._health, max_retries=max_retries)
         self._pid = os.getpid()
         self._warned: set[str] = set()
+        self._plans: dict[int, tuple[Request, tuple[Target, ...], bytes]] = {}
         self._priced = False
 
     # ------------------------------------------------------------------------------------------- one request
@@ -77,14 +80,14 @@ class Embedded:
         if not self._priced:
             await asyncio.to_thread(prices.line, "gpt-4")  # loads the price table off the loop
             self._priced = True
-        id, created = "inf_" + secrets.token_hex(16), time.time()  # noqa: A001 -- the seed's word
+        created = time.time()
+        id = f"inf_{int(created * 1000):012x}{secrets.token_hex(10)}"  # noqa: A001 -- the seed's word
         try:
-            targets = plan.candidates(request, self._origins)
+            targets, key = self._planned(request)
         except PRSMError as error:
-            self._ledger.start(id, request, fingerprint(request, ()), scope=None, created=created)
+            self._ledger.start(id, request, fingerprint(request, ()), scope=request.scope, created=created)
             await self._record_failure(id, error)
             raise
-        key = self._fingerprint(request, targets)
         hit = self._cached(request, key, created)
         if hit is not None:
             inference = _served_again(hit, id, created)
@@ -127,7 +130,15 @@ class Embedded:
 
     async def begin(self, run: Run, requests: Sequence[Request]) -> None:
         """Write down what a run asks, before it asks."""
-        keys = [self._key(request) or fingerprint(request, ()) for request in requests]
+        self._plans = {}
+        keys = []
+        for request in requests:
+            try:
+                self._plans[identity(request)] = (request, *self._planned(request))
+            except PRSMError:
+                keys.append(fingerprint(request, ()))
+            else:
+                keys.append(self._plans[identity(request)][2])
         self._ledger.begin(run, keys, run.scope)
         await self._ledger.written()
 
@@ -161,13 +172,18 @@ class Embedded:
 
     # -------------------------------------------------------------------------------------------------- helpers
 
-    def _fingerprint(self, request: Request, targets: tuple[Target, ...]) -> bytes:
-        return fingerprint(request, sorted({target.origin for target in targets}))
+    def _planned(self, request: Request) -> tuple[tuple[Target, ...], bytes]:
+        """A request's targets and fingerprint; those of the run that was begun last are at hand."""
+        known = self._plans.get(identity(request))
+        if known is not None and known[0] is request:
+            return known[1], known[2]
+        targets = plan.candidates(request, self._origins)
+        return targets, fingerprint(request, sorted({target.origin for target in targets}))
 
     def _key(self, request: Request) -> bytes | None:
         """A request's fingerprint; None where it cannot even be planned."""
         try:
-            return self._fingerprint(request, plan.candidates(request, self._origins))
+            return self._planned(request)[1]
         except PRSMError:
             return None
 

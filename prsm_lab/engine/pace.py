@@ -8,12 +8,11 @@ while other routes run on.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
     from prsm_lab.types import Target
 
@@ -40,20 +39,28 @@ class Pace:
         self._slots = {provider: asyncio.Semaphore(ceiling) for provider, ceiling in ceilings.items()}
         self._closed_until: dict[Route, float] = {}
 
-    @contextlib.asynccontextmanager
-    async def slot(self, target: Target) -> AsyncIterator[None]:
-        """Hold one of the provider's slots, once the route's pause is over."""
+    async def enter(self, target: Target) -> None:
+        """Take one of the provider's slots, once the route's pause is over; `leave` gives it back."""
         where = route(target)
+        slots = self._slots[where.provider]
         while True:
             rest = self._closed_until.get(where, 0.0) - time.monotonic()
             if rest > 0:  # waited for outside the slot: a resting route holds none; it may be made longer meanwhile
                 await asyncio.sleep(rest)
                 continue
-            async with self._slots[where.provider]:
-                if self._closed_until.get(where, 0.0) > time.monotonic():
-                    continue  # another request was told to wait while this one queued for the slot
-                yield
+            await slots.acquire()
+            if self._closed_until.get(where, 0.0) <= time.monotonic():
                 return
+            slots.release()  # another request was told to wait while this one queued for the slot
+
+    def is_free(self, target: Target) -> bool:
+        """Tell whether `enter` would not wait."""
+        where = route(target)
+        return not self._slots[where.provider].locked() and where not in self._closed_until
+
+    def leave(self, target: Target) -> None:
+        """Give a slot back."""
+        self._slots[target.provider].release()
 
     def rest(self, target: Target, seconds: float) -> None:
         """Close a route for so long, counted from now; a longer pause that is already set stays."""

@@ -45,17 +45,20 @@ GET: Final = "SELECT * FROM inference WHERE id = ?"
 
 RUN_BY_NAME: Final = "SELECT * FROM run WHERE id = :run OR name = :run ORDER BY created DESC LIMIT 1"
 
-# The state of a question: its latest answer, else its latest failure, else what is still running.
-_STATE: Final = """
-    SELECT i.id FROM inference i
-    WHERE i.question = item.question AND i.scope = {scope}
-    ORDER BY i.status = 'completed' DESC, i.created DESC LIMIT 1
-"""
+# The state of a question: the latest answer of its scope, else its latest failure in this run, else what still runs.
+_STATE: Final = """coalesce(
+    (SELECT i.id FROM inference i
+     WHERE i.question = item.question AND i.status = 'completed' AND i.scope = {scope}
+     ORDER BY i.created DESC LIMIT 1),
+    (SELECT i.id FROM inference i
+     WHERE i.run_id = item.run_id AND i.question = item.question AND i.status <> 'completed'
+     ORDER BY i.created DESC LIMIT 1)
+)"""
 
 REPLAY: Final = (
-    "SELECT state.* FROM run_item item LEFT JOIN inference state ON state.id = ("
+    "SELECT state.* FROM run_item item LEFT JOIN inference state ON state.id = "
     + _STATE.format(scope=":scope")
-    + ") WHERE item.run_id = :run ORDER BY item.position"
+    + " WHERE item.run_id = :run ORDER BY item.position"
 )
 
 RUNS: Final = (
@@ -64,7 +67,7 @@ SELECT run.id, run.name, run.scope, run.kind, run.created, run.spec, count(item.
        coalesce(sum(state.status = 'completed'), 0) AS answered, coalesce(sum(state.status = 'failed'), 0) AS failed,
        (SELECT sum(cost) FROM inference WHERE inference.run_id = run.id) AS cost
 FROM run LEFT JOIN run_item item ON item.run_id = run.id
-LEFT JOIN inference state ON state.id = ("""
+LEFT JOIN inference state ON state.id = """
     + _STATE.format(scope="run.scope")
-    + ") GROUP BY run.id ORDER BY run.created DESC"
+    + " GROUP BY run.id ORDER BY run.created DESC"
 )

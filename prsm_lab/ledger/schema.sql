@@ -29,7 +29,7 @@ CREATE TABLE run_item (
 
 -- One row a question that was asked. Written as 'running' before anything is sent, closed afterwards.
 CREATE TABLE inference (
-    id              TEXT PRIMARY KEY,      -- inf_ and 128 random bits
+    id              TEXT PRIMARY KEY,      -- inf_, milliseconds since 1970, 80 random bits: new rows are neighbours
     question        BLOB NOT NULL,         -- fingerprint of everything that shapes the answer
     scope           TEXT,                  -- NULL: a single question; '' or a run's name: asked by a run
     run_id          TEXT,
@@ -56,7 +56,10 @@ CREATE TABLE inference (
     error           TEXT                   -- JSON: the seed's error body
 ) STRICT;
 
-CREATE INDEX inference_known ON inference (question, status, created);
+-- Look-ups are by fingerprint, which is random: each entry touches a page of its own. So answers enter the index
+-- once, when they are complete, and what is open or failed is found through its run.
+CREATE INDEX inference_known ON inference (question, created) WHERE status = 'completed';
+CREATE INDEX inference_open ON inference (run_id, question) WHERE status <> 'completed' AND run_id IS NOT NULL;
 CREATE INDEX inference_by_time ON inference (created);
 
 -- One row a knock at a provider: success rates and latencies of routes come from here.

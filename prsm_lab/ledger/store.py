@@ -44,7 +44,7 @@ class Ledger:
         self._pid = os.getpid()
         self._owner = f"{_boot_id()}:{self._pid}"
         self._queue: list[tuple[str, Any]] = []
-        self._group: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
         self._last_commit = 0.0
 
     # --------------------------------------------------------------------------------------- open and close
@@ -124,27 +124,29 @@ class Ledger:
         """
         if not self._queue:
             return
-        if self._group is None:
-            loop = asyncio.get_running_loop()
-            self._group = loop.create_future()
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(written)
+        if len(self._waiting) == 1:
             due = self._last_commit + GROUP_SECONDS - time.monotonic()
             if due > 0:
                 loop.call_later(due, self._commit_group)
             else:
                 loop.call_soon(self._commit_group)
-        await asyncio.shield(self._group)
+        await written
 
     def _commit_group(self) -> None:
-        waiting, self._group = self._group, None
+        waiting, self._waiting = self._waiting, []
         try:
             self.flush()
         except InternalError as fault:
-            if waiting and not waiting.done():
-                waiting.set_exception(fault)
-                waiting.exception()  # whoever waits gets it; a caller that went away is no unhandled error
+            for written in waiting:
+                if not written.done():  # one whose caller has gone is cancelled
+                    written.set_exception(fault)
         else:
-            if waiting and not waiting.done():
-                waiting.set_result(None)
+            for written in waiting:
+                if not written.done():
+                    written.set_result(None)
 
     def flush(self) -> None:
         """Commit what is queued, now, in one transaction."""
