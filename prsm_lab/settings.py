@@ -249,9 +249,10 @@ def _from_keyring(provider: str) -> str | None:
     import keyring.errors
 
     try:
-        return keyring.get_password(KEYRING_SERVICE, provider)
+        stored: str | None = keyring.get_password(KEYRING_SERVICE, provider)
     except keyring.errors.KeyringError:
         return None
+    return stored
 
 
 def _checked_url(url: str, provider: str) -> str:
