@@ -22,6 +22,10 @@ class Engine(Protocol):
         """Answer in pieces, then exactly one `Inference`. Closing the iterator stops paying."""
         ...
 
+    async def check(self, request: Request) -> None:
+        """Raise what is wrong with a question before any is asked: unknown model or provider, unfit fallback."""
+        ...
+
     async def recall(self, requests: Sequence[Request], scope: str) -> list[Inference | None]:
         """Return for each question the answer that runs of this scope already paid for, or None."""
         ...

@@ -122,6 +122,10 @@ class Embedded:
 
     # ---------------------------------------------------------------------------------------------- many, runs
 
+    async def check(self, request: Request) -> None:
+        """Raise if nobody could be asked this."""
+        plan.candidates(request, self._origins)
+
     async def recall(self, requests: Sequence[Request], scope: str) -> list[Inference | None]:
         """Return what runs of this scope already paid for, in one look-up."""
         keys = [self._key(request) for request in requests]

@@ -61,7 +61,7 @@ class Work:
         self._client, self._data, self._ways, self._index = client, data, ways, index
         self._extra = variants.columns(ways, len(data))
         _check_names(data, [*columns.NAMES, *self._extra], plan.prefix)
-        templates = [client.question(way.model, **{**question, **way.options}) for way in ways]
+        self._templates = templates = [client.question(way.model, **{**question, **way.options}) for way in ways]
         makers = [prompts.maker(way.prompt, list(data.columns), system=system) for way in ways]
         self._outcomes: list[Inference | PRSMError | None] = [None] * self.tally.rows
         self._requests = self._ask(templates, makers)
@@ -115,6 +115,8 @@ class Work:
     async def run(self) -> None:
         """Ask what is not known yet; outcomes are filled in as they come."""
         engine = self._client.engine
+        for template in self._templates:
+            await engine.check(template)
         self.tally.skip(sum(1 for request in self._requests if request is None))
         asked = [request for request in self._requests if request is not None]
         await engine.begin(self._run(), asked)

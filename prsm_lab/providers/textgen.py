@@ -95,7 +95,7 @@ class TextGeneration:
         if key is None:
             raise AuthenticationError(
                 f"No key for {self.name}: set {self._access.key_variable}. Nothing was sent.",
-                provider=self.name, details={"kind": "missing_key"}, closes_route=True,
+                provider=self.name, details={"kind": "missing_key", "not_sent": True}, closes_route=True,
             )  # fmt: skip
         endpoint = f"{self._access.base_url.removesuffix('/v1')}/models/{target.model}"
         return huggingface_hub.AsyncInferenceClient(model=endpoint, token=key.reveal(), timeout=IDLE_SECONDS)
