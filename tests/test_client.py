@@ -1,0 +1,355 @@
+"""`Client` and `AsyncClient` against the emulator: answers, cache, fallbacks, optimisation, streams, mock mode."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+import prsm_lab as lab
+from prsm_lab import emulator, errors
+from prsm_lab.catalog import prices
+
+pytestmark = pytest.mark.filterwarnings("ignore:No price is known")
+
+
+@pytest.fixture(scope="module")
+def emu():
+    with emulator.start(references={"What is the capital of France?": "Paris", "x": "London"}) as running:
+        yield running
+
+
+@pytest.fixture
+def client(emu):
+    emu.clear()
+    with lab.Client(providers=emu.providers(), ledger=":memory:") as made:
+        yield made
+
+
+def test_an_answer_says_who_gave_it_and_what_it_cost(client):
+    """Checked against the price line by hand: gpt-4.1-mini is 0.40 and 1.60 USD a million."""
+    answer = client.inference.create("gpt-4.1-mini", "What is the capital of France?")
+
+    assert (answer.model, answer.provider, answer.served_model) == ("gpt-4.1-mini", "openai", "simulated/gpt-4.1-mini")
+    assert answer.cost.amount == pytest.approx(
+        (answer.usage.prompt_tokens * 0.4 + answer.usage.completion_tokens * 1.6) / 1e6
+    )
+    assert "Paris" in answer.content
+
+
+def test_create_and_stream_give_the_same_answer(client):
+    """One path serves both."""
+    whole = client.inference.create("gpt-4.1-mini", "What is the capital of France?")
+    with client.inference.stream("gpt-4.1-mini", "What is the capital of France?") as stream:
+        text = "".join(piece.content for piece in stream)
+    live = stream.result()
+
+    assert text == live.content == whole.content
+    assert (live.usage, live.cost, live.finish_reason) == (whole.usage, whole.cost, whole.finish_reason)
+    assert live.ttft_ms is not None
+    assert whole.ttft_ms is None
+
+
+def test_an_answer_can_be_read_back_by_its_id(client):
+    """And an unknown id is not found."""
+    answer = client.inference.create("gpt-4.1-mini", "hi")
+
+    assert client.inference.get(answer.id).inference == answer
+    with pytest.raises(errors.NotFoundError):
+        client.inference.get("inf_none")
+
+
+def test_leaving_a_stream_stops_the_provider_at_once(client, emu):
+    """The emulator sees the connection close within 0.25 s."""
+    emu.add(emulator.Rule("stall", pieces=4))
+    with client.inference.stream("gpt-4.1-mini", "hi") as stream:
+        next(stream)
+        left = time.monotonic()
+    emu.log.wait_for(lambda log: log.open_requests == 0, 2)
+
+    assert emu.log.entries[-1].peer_closed - left < 0.25
+    with pytest.raises(errors.InvalidRequestError, match="closed before its end"):
+        stream.result()
+
+
+def test_a_batch_keeps_order_and_ids_and_a_failure_loses_no_other(client):
+    """Seed: `inference.batch`."""
+    found = client.inference.batch(
+        [
+            {"id": "a", "model": "gpt-4.1-mini", "messages": "one"},
+            {"id": "b", "model": "no-such-model", "messages": "two"},
+            {
+                "id": "c",
+                "model": "claude-haiku-4-5",
+                "messages": [{"role": "user", "content": "three"}],
+                "max_tokens": 5,
+            },
+        ]
+    )
+    frame = found.to_frame()
+
+    assert [item.id for item in found] == ["a", "b", "c"]
+    assert isinstance(found[1].error, errors.NotFoundError)
+    assert frame["error_code"].fillna("ok").tolist() == ["ok", "not_found", "ok"]
+    assert found[2].inference.finish_reason == "length"
+
+
+# ---------------------------------------------------------------------------------------------------- cache
+
+
+def test_a_cached_answer_costs_nothing_and_says_what_it_saved(client, emu):
+    """One request arrives for two questions."""
+    first, again = (
+        client.inference.create("gpt-4.1-mini", "hi", cache_config={"enabled": True, "ttl": 3600}) for _ in range(2)
+    )
+    assert len(emu.log.arrivals()) == 1
+    assert (again.cached, again.content, again.cost.amount) == (True, first.content, 0.0)
+    assert again.cost.savings == first.cost.amount
+    assert again.id != first.id
+
+
+@pytest.mark.parametrize("change", [{"max_tokens": 9}, {"seed": 3}, {"temperature": 0.5}])
+def test_another_setting_is_another_question(client, emu, change):
+    """The cache never serves an answer that was asked otherwise."""
+    client.inference.create("gpt-4.1-mini", "hi", cache_config=True)
+    client.inference.create("gpt-4.1-mini", "hi", cache_config=True, **change)
+
+    assert len(emu.log.arrivals()) == 2
+
+
+def test_an_answer_older_than_its_time_to_live_is_asked_anew(client, emu):
+    """ttl 0 is never fresh."""
+    client.inference.create("gpt-4.1-mini", "hi", cache_config=True)
+    client.inference.create("gpt-4.1-mini", "hi", cache_config={"ttl": 0})
+
+    assert len(emu.log.arrivals()) == 2
+
+
+def test_a_truncated_answer_is_never_served_from_the_cache(client, emu):
+    """It would hide that the rest is missing."""
+    for _ in range(2):
+        client.inference.create("gpt-4.1-mini", "What is the capital of France?", max_tokens=2, cache_config=True)
+
+    assert len(emu.log.arrivals()) == 2
+
+
+def test_a_cached_stream_speaks_in_one_piece(client, emu):
+    """And nobody is asked."""
+    client.inference.create("gpt-4.1-mini", "hi", cache_config=True)
+    with client.inference.stream("gpt-4.1-mini", "hi", cache_config=True) as stream:
+        assert len(list(stream)) == 1
+
+    assert stream.result().cached is True
+
+
+# ----------------------------------------------------------------------------------------- fallback and routing
+
+
+def test_a_fallback_answers_when_the_first_provider_is_down(client, emu):
+    """The answer names its model; provider_cost is what the requested one would have cost."""
+    emu.add(emulator.Rule("500", model="gpt-4.1-mini"))
+    answer = client.inference.create(
+        "gpt-4.1-mini", "hi", fallback_providers=["anthropic"], fallback_config={"retry_attempts": 0}
+    )
+
+    assert (answer.requested_model, answer.model, answer.provider) == ("gpt-4.1-mini", "claude-haiku-4-5", "anthropic")
+    assert [attempt.error_code for attempt in answer.attempts] == ["provider_unavailable", None]
+    listed = prices.cost(answer.usage, prices.line("gpt-4.1-mini"))
+    assert answer.cost.provider_cost == listed
+    assert answer.cost.savings == pytest.approx(listed - answer.cost.amount)
+
+
+def test_a_strategys_time_limit_sends_the_question_on(client, emu):
+    """The seed's `{"provider": "openai", "timeout": 5000}`, in milliseconds."""
+    emu.add(emulator.Rule("hang", model="gpt-4"))
+    began = time.monotonic()
+    answer = client.inference.create(
+        "gpt-4", "hi",
+        fallback_config={"strategies": [{"provider": "openai", "timeout": 200}, {"provider": "huggingface", "model": "mixtral"}]},
+    )  # fmt: skip
+
+    assert (answer.provider, answer.model) == ("huggingface", "mistralai/Mixtral-8x7B-Instruct-v0.1")
+    assert time.monotonic() - began < 2
+
+
+def test_the_clients_preferences_hold_for_every_call(client, emu):
+    """Seed: `configure_providers`."""
+    client.inference.configure_providers({"primary": "openai", "fallback": ["anthropic", "huggingface"]})
+    emu.add(emulator.Rule("401", model="gpt-*"))
+
+    assert client.inference.create("gpt-4.1-mini", "hi").provider == "anthropic"
+
+
+def test_cost_optimisation_asks_the_cheapest_that_is_good_enough(client):
+    """Of the living models with a quality of at least the threshold, and never one below it."""
+    answer = client.inference.create("gpt-4.1", "hi", cost_optimization={"quality_threshold": 0.8, "max_cost": 0.1})
+    asked_anyway = client.inference.create("gpt-4.1", "hi", cost_optimization={"quality_threshold": 0.99})
+
+    assert lab.quality.get(answer.model) >= 0.8
+    assert answer.cost.amount < answer.cost.provider_cost
+    assert asked_anyway.model == "gpt-4.1"
+
+
+def test_a_cost_cap_that_nothing_fits_sends_nothing(client, emu):
+    """The worst case of a request is its prompt and its whole max_tokens."""
+    with pytest.raises(errors.BudgetExceededError, match="at most"):
+        client.inference.create("gpt-4", "hi", max_tokens=1000, cost_optimization={"max_cost": 0.001})
+
+    assert len(emu.log.arrivals()) == 0
+
+
+def test_latency_optimisation_follows_what_was_measured(emu):
+    """The route that was faster in the ledger is asked first."""
+    paces = {"gpt-4.1": emulator.Profile(ttft_ms=150), "gpt-4.1-mini": emulator.Profile(ttft_ms=1)}
+    with (
+        emulator.start(profiles=paces, latency_scale=1.0) as slow,
+        lab.Client(providers=slow.providers(), ledger=":memory:") as client,
+    ):
+        for model in paces:
+            client.inference.create(model, "hi", max_tokens=1)
+        answer = client.inference.create(
+            "gpt-4.1", "hi", max_tokens=1, latency_optimization=True, quality_threshold=0.8
+        )
+
+    assert answer.model == "gpt-4.1-mini"
+
+
+def test_analytics_and_performance_tell_what_happened(client, emu):
+    """Seed's names."""
+    client.inference.create("gpt-4.1-mini", "hi")
+    emu.add(emulator.Rule("400"))
+    with pytest.raises(errors.InvalidRequestError):
+        client.inference.create("gpt-4.1-mini", "bad")
+    report = client.inference.analytics("last_30_days", metrics=["requests", "tokens", "costs", "latency"])
+    one = client.inference.performance("gpt-4.1-mini", metrics=["success_rate", "avg_latency", "p95_latency"])
+
+    assert (report.total_requests, one.success_rate) == (2, 0.5)
+    assert report.avg_latency_ms == one.avg_latency
+    with pytest.raises(errors.InvalidRequestError, match="Did you mean"):
+        client.inference.analytics(metrics=["request"])
+    with pytest.raises(errors.InvalidRequestError, match="timeframe"):
+        client.inference.analytics("last_week_or_so")
+
+
+# ------------------------------------------------------------------------------------------ own models, threads, async
+
+
+def test_a_python_function_is_a_model(emu):
+    """Text, options and streams."""
+
+    def parrot(prompt: str) -> str:
+        return prompt.upper()
+
+    async def pieces(messages, **options):
+        for word in (options["model"], " says ", messages[-1]["content"]):
+            yield word
+
+    with lab.Client(providers={"bird": parrot, "tape": pieces}, ledger=":memory:") as client:
+        assert client.inference.create("bird/grey", "hello").content == "HELLO"
+        assert [p.content for p in client.inference.stream("tape/a", "hi")] == ["a", " says ", "hi"]
+
+
+def test_an_openai_compatible_server_is_a_provider(emu):
+    """Any name, its own URL, no key; the body is the conservative one."""
+    emu.clear()
+    with lab.Client(providers={"vllm": {"base_url": f"{emu.url}/v1"}}, ledger=":memory:") as client:
+        answer = client.inference.create(
+            "vllm/my-model",
+            [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "hi"}],
+            max_tokens=7,
+        )
+    body = emu.log.entries[-1].body
+
+    assert (answer.provider, answer.cost.amount) == ("vllm", None)
+    assert (body["model"], body["max_tokens"], body["messages"][0]["role"]) == ("my-model", 7, "system")
+
+
+def test_threads_share_a_client(client):
+    """Doors work from anywhere."""
+    found: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(client.inference.create("gpt-4.1-mini", "hi").provider))
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert found == ["openai"] * 6
+
+
+async def test_the_async_client_does_all_of_it(emu):
+    """On the caller's loop, against the engine's."""
+    emu.clear()
+    async with lab.AsyncClient(providers=emu.providers(), ledger=":memory:") as client:
+        answer = await client.inference.create("gpt-4.1-mini", "What is the capital of France?")
+        async with await client.inference.stream("gpt-4.1-mini", "What is the capital of France?") as stream:
+            text = "".join([piece.content async for piece in stream])
+        found = await client.inference.batch([{"model": "gpt-4.1-mini", "messages": "hi"}] * 3)
+
+        assert text == answer.content == (await stream.result()).content
+        assert len(found) == 3
+        assert (await client.inference.get(answer.id)).status == "completed"
+        assert (await client.inference.analytics()).total_requests == 5
+        assert len(await client.models.list()) > 50
+
+
+async def test_an_async_stream_that_is_left_stops_the_provider(emu):
+    """Across two loops, still at once."""
+    emu.clear()
+    emu.add(emulator.Rule("stall", pieces=4))
+    async with lab.AsyncClient(providers=emu.providers(), ledger=":memory:") as client:
+        async with await client.inference.stream("gpt-4.1-mini", "hi") as stream:
+            await anext(stream)
+            left = time.monotonic()
+        emu.log.wait_for(lambda log: log.open_requests == 0, 2)
+
+    assert emu.log.entries[-1].peer_closed - left < 0.25
+
+
+# -------------------------------------------------------------------------------------------------------- mock mode
+
+
+def mock(**responses) -> lab.Client:
+    return lab.Client(mock_mode=True, ledger=":memory:", mock_responses={"gpt-4": responses}, max_retries=0)
+
+
+def test_mock_mode_answers_as_the_table_says():
+    """Contents in turn, or made by a function; a model that is not listed says which mock it is."""
+    with mock(content=["one", "two"]) as client:
+        assert [client.inference.create("gpt-4", "x").content for _ in range(3)] == ["one", "two", "one"]
+        assert client.inference.create("claude-3-opus", "x").content.startswith("[mock claude-3-opus]")
+    with mock(content=lambda messages: messages[-1]["content"][::-1]) as client:
+        assert client.inference.create("gpt-4", "abc").content == "cba"
+
+
+def test_mock_mode_takes_its_time():
+    """`latency_ms` is the answer's latency."""
+    with mock(content="x", latency_ms=40) as client:
+        assert 40 <= client.inference.create("gpt-4", "x").latency_ms < 400
+
+
+@pytest.mark.parametrize(
+    ("response", "cls"),
+    [({"error": "rate_limit"}, errors.RateLimitError), ({"error": 401}, errors.AuthenticationError), ({"error": 503}, errors.ProviderError)],
+)  # fmt: skip
+def test_mock_mode_fails_as_the_table_says(response, cls):
+    """By code or by status."""
+    with mock(**response) as client, pytest.raises(cls):
+        client.inference.create("gpt-4", "x")
+
+
+def test_mock_mode_fails_so_many_times_and_breaks_streams():
+    """To test what a program does then."""
+    with mock(content="at last", error=503, fail_times=1) as client:
+        with pytest.raises(errors.ProviderError):
+            client.inference.create("gpt-4", "x")
+        assert client.inference.create("gpt-4", "x").content == "at last"
+    with mock(content="a b c d", break_after=2) as client:
+        shown = []
+        with pytest.raises(errors.ProviderError) as caught, client.inference.stream("gpt-4", "x") as stream:
+            shown.extend(piece.content for piece in stream)  # keeps what came before the error
+        assert "".join(shown) == "a b"
+        assert client.inference.get(caught.value.inference_id).partial == "a b"
