@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.frames import reading
+from prsm_lab.frames.data import missing
 from prsm_lab.frames.summary import summarize
 
 if TYPE_CHECKING:
@@ -140,8 +141,7 @@ def latency(results: pd.DataFrame) -> go.Figure:
 def interval(values: pd.Series[Any]) -> tuple[float, float, float] | None:
     """Return mean and 95 % interval of scores: Wilson's for 0/1 scores, Student's otherwise; None without scores.
 
-    Wilson, E. B. (1927), JASA 22; the t quantile is taken from the normal one by Hill's expansion, good to 1e-3 from
-    4 degrees of freedom on.
+    Wilson, E. B. (1927), JASA 22. Student's interval takes rows as independent.
 
     >>> import pandas as pd
     >>> [round(figure, 3) for figure in interval(pd.Series([1.0] * 8 + [0.0] * 2))]
@@ -163,10 +163,14 @@ def interval(values: pd.Series[Any]) -> tuple[float, float, float] | None:
     return mean, mean - half, mean + half
 
 
+_T_QUANTILES: Final = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
+"""scipy.stats.t.ppf(0.975, 1 … 9)."""
+
+
 def _t(degrees: int) -> float:
-    """The 97.5 % quantile of Student's t."""
-    if degrees < 4:
-        return {1: 12.706, 2: 4.303, 3: 3.182}[degrees]
+    """The 97.5 % quantile of Student's t: tabled, then the normal one by its Cornish-Fisher expansion (to 1e-5)."""
+    if degrees <= len(_T_QUANTILES):
+        return _T_QUANTILES[degrees - 1]
     z, v = 1.959963984540054, float(degrees)
     return (
         z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
@@ -177,7 +181,7 @@ def _t(degrees: int) -> float:
 def _line(part: pd.DataFrame) -> dict[str, Any]:
     line = {str(name): value for name, value in summarize(part).iloc[0].items()}
     cost = line.get("cost_per_1k")
-    return {**line, "cost_per_1k": None if cost is None or math.isnan(cost) else float(cost)}
+    return {**line, "cost_per_1k": None if missing(cost) else float(cost)}
 
 
 def _variants(results: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:

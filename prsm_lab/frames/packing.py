@@ -2,82 +2,85 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zlib
 from typing import Any
 
 import pandas as pd
 
+from prsm_lab.frames.data import missing
+
 
 def pack(data: pd.DataFrame) -> bytes:
-    """Return a frame as bytes; types that JSON cannot hold come back as texts."""
-    plain = data.copy(deep=False)
-    plain.columns = pd.RangeIndex(len(plain.columns))
-    index = data.index
-    plain.index = pd.RangeIndex(len(plain))
-    for position in plain.columns:
-        if plain[position].dtype == object:
-            plain[position] = [_safe(value) for value in plain[position]]
+    """Return a frame as bytes.
+
+    Texts, numbers, truth values and missing cells come back as they were; times come back through their ISO text;
+    of any other object its text is kept.
+    """
     document = {
+        "rows": len(data),
         "columns": [_label(label) for label in data.columns],
         "types": [str(kind) for kind in data.dtypes],
-        "index": {
-            "names": [_label(name) for name in index.names],
-            "range": isinstance(index, pd.RangeIndex),
-            "values": [[_label(part) for part in (label if isinstance(label, tuple) else (label,))] for label in index]
-            if not isinstance(index, pd.RangeIndex)
-            else [index.start, index.stop, index.step],
-            "multi": isinstance(index, pd.MultiIndex),
-            "type": str(index.dtype),
-        },
-        "data": plain.to_json(orient="split", date_format="iso", default_handler=str),
+        "data": [[_cell(value) for value in data.iloc[:, n].array] for n in range(data.shape[1])],
+        "index": _packed_index(data.index),
     }
     return zlib.compress(json.dumps(document).encode("utf-8", "backslashreplace"), 1)
 
 
-def _safe(value: Any) -> Any:
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+def _packed_index(index: pd.Index[Any]) -> dict[str, Any]:
+    if isinstance(index, pd.RangeIndex):
+        return {"kind": "range", "names": list(index.names), "values": [index.start, index.stop, index.step]}
+    if isinstance(index, pd.MultiIndex):
+        types = [str(level.dtype) for level in index.levels]
+        values = [[_cell(part) for part in label] for label in index]
+        return {"kind": "multi", "names": [_label(n) for n in index.names], "values": values, "types": types}
+    values = [_cell(label) for label in index]
+    return {"kind": "flat", "names": [_label(index.name)], "values": values, "types": [str(index.dtype)]}
+
+
+def _cell(value: Any) -> Any:
+    """A value as JSON holds it; numpy's numbers are numbers, lone surrogates are escaped."""
+    if missing(value):
+        return None
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value if isinstance(value, (int, float, bool, list, dict)) else str(value)
 
 
 def _label(label: Any) -> Any:
-    """A label that JSON can hold; numpy's numbers are numbers."""
-    if hasattr(label, "item"):
-        label = label.item()
-    if isinstance(label, tuple):
-        return [_label(part) for part in label]
-    return label if label is None or isinstance(label, (str, int, float, bool)) else str(label)
+    """A label of a column or a level; tuples are lists in JSON."""
+    return [_label(part) for part in label] if isinstance(label, tuple) else _cell(label)
 
 
 def unpack(packed: bytes) -> pd.DataFrame:
     """Return the frame that was packed."""
     document = json.loads(zlib.decompress(packed))
-    data = pd.read_json(
-        io.StringIO(document["data"]), orient="split", convert_dates=False, dtype=False, convert_axes=False
-    )
-    for position, kind in enumerate(document["types"]):
-        data[data.columns[position]] = _typed(data[data.columns[position]], kind)
+    columns = [_typed(values, kind) for values, kind in zip(document["data"], document["types"], strict=True)]
+    made = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(document["rows"]))
     labels = [tuple(label) if isinstance(label, list) else label for label in document["columns"]]
-    data.columns = pd.Index(labels) if labels else pd.RangeIndex(0)
-    data.index = _index(document["index"])
-    return data
+    made.columns = pd.Index(labels) if labels else pd.RangeIndex(0)
+    made.index = _index(document["index"])
+    return made
 
 
-def _typed(values: Any, kind: str) -> Any:
+def _typed(values: list[Any], kind: str) -> Any:
+    plain: Any = pd.Series(values, dtype="object")
     try:
-        return values.astype(kind)
+        return plain.astype(kind)
     except (TypeError, ValueError):
-        return values
+        return plain
 
 
 def _index(packed: dict[str, Any]) -> Any:
-    if packed["range"]:
-        start, stop, step = packed["values"]
-        return pd.RangeIndex(start, stop, step, name=packed["names"][0])
-    if packed["multi"]:
-        return pd.MultiIndex.from_tuples([tuple(label) for label in packed["values"]], names=packed["names"])
-    index = pd.Index([label[0] for label in packed["values"]], name=packed["names"][0])
-    try:
-        return index.astype(packed["type"])
-    except (TypeError, ValueError):
-        return index
+    names, values = packed["names"], packed["values"]
+    if packed["kind"] == "range":
+        start, stop, step = values
+        return pd.RangeIndex(start, stop, step, name=names[0])
+    if packed["kind"] == "multi":
+        levels = [_typed([label[n] for label in values], kind) for n, kind in enumerate(packed["types"])]
+        return pd.MultiIndex.from_arrays(levels, names=names)
+    return pd.Index(_typed(values, packed["types"][0]), name=names[0])

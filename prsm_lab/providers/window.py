@@ -157,7 +157,8 @@ class Window:
             raise AuthenticationError(
                 f"No key for {self.name}: set {variable}, or pass "
                 f"Client(providers={{{self.name!r}: {{'api_key': …}}}}). Nothing was sent.",
-                provider=self.name, details={"parameter": variable, "kind": "missing_key", "not_sent": True}, closes_route=True,
+                provider=self.name, closes_route=True,
+                details={"parameter": variable, "kind": "missing_key", "not_sent": True},
             )  # fmt: skip
         here = asyncio.get_running_loop()
         if self._client is None or self._loop is not here:
