@@ -181,7 +181,7 @@ def _t(degrees: int) -> float:
 def _line(part: pd.DataFrame) -> dict[str, Any]:
     line = {str(name): value for name, value in summarize(part).iloc[0].items()}
     cost = line.get("cost_per_1k")
-    return {**line, "cost_per_1k": None if missing(cost) else float(cost)}
+    return {**line, "cost_per_1k": None if cost is None or missing(cost) else float(cost)}
 
 
 def _variants(results: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:

@@ -14,18 +14,15 @@ import pytest
 from prsm_lab import emulator
 
 ROWS = 150
-SCRIPT = (
-    """
+SCRIPT = """
 import sys
 import prsm_lab as lab
 client = lab.Client(ledger=sys.argv[1])
-found = lab.batch([f"row {n} of the batch" for n in range(%d)], "{text}", model="gpt-4.1-mini", client=client,
+found = lab.batch([f"row {n} of the batch" for n in range(ROWS)], "{text}", model="gpt-4.1-mini", client=client,
                   progress=False, max_concurrency=8)
 print(found["response"].notna().sum(), found.attrs["prsm"]["totals"]["asked"], found.attrs["prsm"]["totals"]["reused"])
 client.close()
-"""
-    % ROWS
-)
+""".replace("ROWS", str(ROWS))
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from prsm_lab.types import Cost, Inference, Usage
 def frame(*rows: dict) -> pd.DataFrame:
     """Results without asking anybody; each row gives what differs."""
     outcomes, extra = [], []
-    for n, row in enumerate(rows):
-        row = dict(row)
+    for n, fields in enumerate(rows):
+        row = dict(fields)
         extra.append({"answer": row.pop("answer", None), "q": row.pop("q", "?")})
         if "failed" in row:
             outcomes.append(errors.ProviderError(row["failed"]))

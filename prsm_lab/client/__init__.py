@@ -73,7 +73,8 @@ class _Base:
         return ask.question(model, defaults=self.preferences, deadline=self.timeout, **options)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {type(self.engine).__name__.lower()}>"
+        engine = type(getattr(self, "engine", None)).__name__.lower()  # a traceback may show a half-made client
+        return f"<{type(self).__name__} {engine}>"
 
 
 class Client(_Base):
