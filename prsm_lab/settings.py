@@ -167,9 +167,8 @@ def access(
     'argument'
     """
     api_key = sealed(api_key)
-    environ = os.environ if environ is None else environ
     known = VARIABLES.get(provider)
-    url = base_url or (environ.get(known.url) if known and known.url else None) or (known and known.default_url)
+    url = base_url or (_variable(known.url, environ) if known and known.url else None) or (known and known.default_url)
     if not url:
         raise InvalidRequestError(
             f"Provider {provider!r} needs a base_url, e.g. providers={{{provider!r}: {{'base_url': "
@@ -205,9 +204,8 @@ def settings(
         providers: `{name: {"api_key": …, "base_url": …}}`; the three built-in ones are always there.
         environ: Stands in for `os.environ` in tests.
     """
-    environ = os.environ if environ is None else environ
-    url = base_url or environ.get("PRSM_API_URL")
-    own_key = sealed(api_key or environ.get("PRSM_API_KEY"))
+    url = base_url or _variable("PRSM_API_URL", environ)
+    own_key = sealed(api_key or _variable("PRSM_API_KEY", environ))
     given = dict(providers or {})
     names = [*VARIABLES, *(name for name in given if name not in VARIABLES)]
     return Settings(
@@ -218,8 +216,13 @@ def settings(
     )
 
 
-def _ledger_path(given: str | Path | None, environ: Mapping[str, str]) -> Path | None:
-    chosen = given or environ.get("PRSM_LEDGER")
+def _variable(name: str, environ: Mapping[str, str] | None) -> str | None:
+    """Read one variable; no frame of ours holds the whole environment, which a verbose traceback would print."""
+    return (os.environ if environ is None else environ).get(name)
+
+
+def _ledger_path(given: str | Path | None, environ: Mapping[str, str] | None) -> Path | None:
+    chosen = given or _variable("PRSM_LEDGER", environ)
     if chosen is not None:
         return None if str(chosen) == ":memory:" else Path(chosen).expanduser()
     import platformdirs
@@ -228,14 +231,15 @@ def _ledger_path(given: str | Path | None, environ: Mapping[str, str]) -> Path |
 
 
 def _key(
-    provider: str, argument: Secret | None, variables: tuple[str, ...], environ: Mapping[str, str]
+    provider: str, argument: Secret | None, variables: tuple[str, ...], environ: Mapping[str, str] | None
 ) -> tuple[Secret | None, str | None]:
     if argument is not None:
         return secret(argument, name=f"api_key of provider {provider!r}"), "argument"
     for variable in variables:
-        if environ.get(variable):
-            return secret(environ[variable], name=variable), f"environment {variable}"
-    stored = _from_keyring(provider) if environ is os.environ else None
+        found = sealed(_variable(variable, environ))
+        if found is not None and found.reveal():
+            return secret(found, name=variable), f"environment {variable}"
+    stored = sealed(_from_keyring(provider)) if environ is None else None
     if stored:
         return secret(stored, name=f"keyring entry {KEYRING_SERVICE}/{provider}"), "keyring"
     return None, None

@@ -80,10 +80,15 @@ def test_no_failing_call_shows_the_key(emu, provider, fault):
         assert leaks(everything_of(caught.value)) == []
 
 
-@pytest.mark.parametrize("broken", [f"{CANARY}\nx", f"{CANARY} x", f"{CANARY}é", "  ", f"{CANARY}\r\n{CANARY}"])
-def test_a_key_that_no_header_can_carry_is_refused_before_any_request(emu, broken):
-    """The HTTP library would print it whole; our message holds its length."""
+@pytest.mark.parametrize(
+    "broken",
+    [f"{CANARY}\nx", f"{CANARY} x", f"{CANARY}é", "  ", f"{CANARY}\r\n{CANARY}"],
+    ids=["newline", "blank", "letter", "empty", "crlf"],  # pytest keeps the id in the environment
+)
+def test_a_key_that_no_header_can_carry_is_refused_before_any_request(emu, broken, monkeypatch):
+    """The HTTP library would print it whole; our message holds its length, and no frame the environment."""
     emu.clear()
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
     with pytest.raises(errors.AuthenticationError, match=r"characters were given.*nothing was sent") as caught:
         lab.Client(providers=access(emu, broken), ledger=":memory:")
 
@@ -91,7 +96,9 @@ def test_a_key_that_no_header_can_carry_is_refused_before_any_request(emu, broke
     assert len(emu.log) == 0
 
 
-@pytest.mark.parametrize("pasted", [f" {CANARY}\n", f"'{CANARY}'", f"Bearer {CANARY}", f'"{CANARY}"\r\n'])
+@pytest.mark.parametrize(
+    "pasted", [f" {CANARY}\n", f"'{CANARY}'", f"Bearer {CANARY}", f'"{CANARY}"\r\n'], ids=list("abcd")
+)
 def test_what_surrounds_a_pasted_key_is_taken_off(emu, pasted):
     """Blanks, quotes, `Bearer`."""
     emu.clear()

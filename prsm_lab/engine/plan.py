@@ -51,7 +51,7 @@ def candidates(request: Request, origins: Mapping[str, str]) -> tuple[Target, ..
     for step in request.routing.fallback:
         _add_fallback(chosen, step, requested, request, origins)
     if request.routing.cost_optimization or request.routing.latency_optimization:
-        peers = (_target(model, origins) for model in _peers(requested, request, origins))
+        peers = (_target(model, origins, peer=True) for model in _peers(requested, request, origins))
         chosen += [target for target in peers if not _contains(chosen, target)]
     return tuple(chosen)
 
@@ -73,11 +73,8 @@ def ordered(targets: tuple[Target, ...], request: Request, facts: Facts) -> tupl
                 "price with lab.prices.set.",
                 details={"parameter": "cost_optimization.max_cost"},
             )
-    if routing.cost_optimization:
-        chosen.sort(key=lambda target: _rank(_expected_cost(target, request)))
-        chosen = _cut(chosen, targets[0])
-    elif routing.latency_optimization:
-        chosen.sort(key=lambda target: _rank(facts.latency_ms.get((target.provider, target.model))))
+    if routing.cost_optimization or routing.latency_optimization:
+        chosen = _optimised(chosen, targets[0], request, facts)
     chosen.sort(key=facts.is_open)  # stable: tripped routes go last, none is removed
     return tuple(chosen)
 
@@ -215,13 +212,14 @@ def _peers(requested: Model, request: Request, origins: Mapping[str, str]) -> li
     ]
 
 
-def _target(model: Model, origins: Mapping[str, str], *, timeout: float | None = None) -> Target:
+def _target(model: Model, origins: Mapping[str, str], *, timeout: float | None = None, peer: bool = False) -> Target:
     return Target(
         provider=model.provider,
         model=model.id,
         name=model.name,
         capabilities=model.capabilities,
         timeout=timeout,
+        peer=peer,
         origin=origins.get(model.provider, ""),
     )
 
@@ -265,6 +263,31 @@ def _rank(figure: float | None) -> tuple[bool, float]:
     return (figure is None, figure or 0.0)
 
 
-def _cut(chosen: list[Target], requested: Target) -> list[Target]:
+def _optimised(chosen: list[Target], requested: Target, request: Request, facts: Facts) -> list[Target]:
+    """Cheapest or fastest first, of those that are good enough; named fallbacks that are weaker stay fallbacks."""
+    good = [target for target in chosen if target == requested or _stands_in(target, requested, request)]
+    weaker = [target for target in chosen if target not in good]
+    if request.routing.cost_optimization:
+        good.sort(key=lambda target: _rank(_expected_cost(target, request)))
+        return _cut(good) + weaker
+    latency = [(facts.latency_ms.get((target.provider, target.model)), target) for target in good]
+    latency.sort(key=lambda pair: _rank(pair[0]))
+    return [
+        *(target for known, target in latency if known is not None or not target.peer),
+        *weaker,
+        *(target for known, target in latency if known is None and target.peer),  # nothing says that these are faster
+    ]
+
+
+def _stands_in(target: Target, requested: Target, request: Request) -> bool:
+    """May optimisation put this target before the requested one? Peers by choice; a named one unless it is weaker."""
+    threshold, known = request.routing.quality_threshold, quality.get(target.name)
+    floor = quality.get(requested.name) if threshold is None else threshold
+    if target.peer or floor is None:
+        return True
+    return threshold is None if known is None else known >= floor
+
+
+def _cut(chosen: list[Target]) -> list[Target]:
     """Keep the few cheapest and everything that was asked for by name."""
-    return [*chosen[:MOST_CHEAPER], *(target for target in chosen[MOST_CHEAPER:] if target == requested)]
+    return [*chosen[:MOST_CHEAPER], *(target for target in chosen[MOST_CHEAPER:] if not target.peer)]

@@ -133,5 +133,7 @@ class Target(Value, frozen=True, kw_only=True):
     capabilities: Capabilities = Capabilities()
     timeout: float | None = None
     """Seconds for this target alone, from `fallback_config`."""
+    peer: bool = False
+    """Joined under optimisation; the caller named neither it nor its provider's stand-in."""
     origin: str = ""
     """Where the provider really is (`https://api.openai.com/v1`); answers of different origins never mix."""
