@@ -143,7 +143,7 @@ def test_cost_optimisation_sorts_by_the_price_of_this_very_request():
 
 def test_a_cost_cap_leaves_out_what_is_dearer_or_unpriced():
     """And says so when nothing is left."""
-    capped = ask("gpt-4", options=Options(max_tokens=1000), max_cost=0.001, cost_optimization=True)
+    capped = ask("gpt-4", options=Options(max_tokens=1000), max_cost=0.002, cost_optimization=True)
     with pytest.raises(BudgetExceededError, match="worst case"):
         ordered(ask("gpt-4", options=Options(max_tokens=1000), max_cost=0.001))
 

@@ -52,6 +52,7 @@ def test_a_snippet_runs_as_written(prsm, snippet, capsys):
         "questions": ["Question 1", "Question 2"],
     }  # fmt: skip
     with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         exec(compile(snippet, "seed.md", "exec"), names)
     assert ["exact match" in str(warning.message) for warning in said] == [True] * snippet.count("semantic_similarity")
     if inspect.iscoroutinefunction(names.get("async_inference")):

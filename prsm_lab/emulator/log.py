@@ -78,9 +78,12 @@ class Log:
         Raises:
             TimeoutError: If it does not in so many seconds.
         """
+        deadline = time.monotonic() + seconds
         with self._changed:
-            if not self._changed.wait_for(lambda: predicate(self), seconds):
-                raise TimeoutError(f"the emulator's log did not get there in {seconds} s: {self.entries[-3:]}")
+            while not predicate(self):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the emulator's log did not get there in {seconds} s: {self.entries[-3:]}")
+                self._changed.wait(0.01)  # pieces of a stream are counted without a wake-up: they are many
 
     def arrivals(self, contains: str = "") -> list[Entry]:
         """Return requests for answers (listings of models are left out) whose prompt contains a text."""

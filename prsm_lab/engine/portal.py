@@ -13,6 +13,7 @@ import contextlib
 import os
 import queue
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -142,11 +143,12 @@ async def arun(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], None] | 
     job, ended, here = Job(coroutine), asyncio.Event(), asyncio.get_running_loop()
     job.notify(lambda: _wake(here, ended.set))
     try:
-        while not ended.is_set():
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(ended.wait(), every if tick else None)
-            if tick:
-                tick()
+        with _interruptible(here):
+            while not ended.is_set():
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(ended.wait(), every if tick else None)
+                if tick:
+                    tick()
     finally:
         if not job.wait(0):
             job.cancel()
@@ -159,6 +161,43 @@ def _wake(there: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> N
     """Call on another loop, which may have been closed meanwhile: then nobody waits any more."""
     with contextlib.suppress(RuntimeError):
         there.call_soon_threadsafe(callback)
+
+
+WAKE_SECONDS = 0.1
+_pulses: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pulse] = weakref.WeakKeyDictionary()
+
+
+class _Pulse:
+    """Wakes a loop now and then while somebody waits on it: one timer, however many wait."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def beat(self, here: asyncio.AbstractEventLoop) -> None:
+        self._timer = here.call_later(WAKE_SECONDS, self.beat, here)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+@contextlib.contextmanager
+def _interruptible(here: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let a Ctrl-C through to an `await` in a notebook cell.
+
+    ipykernel's handler cancels the cell's task but does not wake its loop, which would sleep until the answer comes.
+    """
+    pulse = _pulses.setdefault(here, _Pulse())
+    pulse.waiting += 1
+    if pulse.waiting == 1:
+        pulse.beat(here)
+    try:
+        yield
+    finally:
+        pulse.waiting -= 1
+        if not pulse.waiting:
+            pulse.stop()
 
 
 _END = object()
@@ -231,7 +270,8 @@ class AsyncPieces(Generic[T]):
         if self._ended:
             raise StopAsyncIteration
         try:
-            item = await self._queue.get()
+            with _interruptible(self._here):
+                item = await self._queue.get()
         except BaseException:
             self._stop()
             raise

@@ -72,8 +72,9 @@ def _finish(details: Any) -> FinishReason | None:
 def _usage(details: Any) -> Usage:
     if details is None:
         return Usage()
-    prefill = _field(details, "prefill")
-    return Usage(prompt_tokens=len(prefill) if prefill else None, completion_tokens=_field(details, "generated_tokens"))
+    prefill = _field(details, "prefill")  # whole answers list the prompt's tokens, streams count them
+    prompt = len(prefill) if prefill else _field(details, "input_length")
+    return Usage(prompt_tokens=prompt, completion_tokens=_field(details, "generated_tokens"))
 
 
 class TextGeneration:
