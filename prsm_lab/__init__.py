@@ -38,14 +38,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "prsm_lab.catalog": ("prices", "quality"),
     "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
     "prsm_lab.frames": (
         "abatch", "acompare", "ainfer", "batch", "col", "compare", "infer", "load", "models", "runs", "score",
         "side_by_side", "summarize",
     ),
 }  # fmt: skip
-_MODULES = ("datasets", "emulator", "errors", "local", "plot")
+_MODULES = {
+    "datasets": "prsm_lab.datasets", "emulator": "prsm_lab.emulator", "errors": "prsm_lab.errors",
+    "local": "prsm_lab.local", "plot": "prsm_lab.plot", "prices": "prsm_lab.catalog.prices",
+    "quality": "prsm_lab.catalog.quality",
+}  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = sorted((*_HOME, *_MODULES))  # noqa: PLE0605 -- a list, computed from the one table of names
@@ -53,7 +56,7 @@ __all__ = sorted((*_HOME, *_MODULES))  # noqa: PLE0605 -- a list, computed from 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(f"prsm_lab.{name}")
+        return import_module(_MODULES[name])
     room = _HOME.get(name)
     if room is None:
         raise AttributeError(f"module 'prsm_lab' has no attribute {name!r}")

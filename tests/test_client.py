@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
 import pytest
 
 import prsm_lab as lab
-from prsm_lab import emulator, errors
+from prsm_lab import catalog, emulator, errors
 from prsm_lab.catalog import prices
 
 pytestmark = pytest.mark.filterwarnings("ignore:No price is known")
@@ -38,17 +39,67 @@ def test_an_answer_says_who_gave_it_and_what_it_cost(client):
     assert "Paris" in answer.content
 
 
-def test_create_and_stream_give_the_same_answer(client):
-    """One path serves both."""
-    whole = client.inference.create("gpt-4.1-mini", "What is the capital of France?")
-    with client.inference.stream("gpt-4.1-mini", "What is the capital of France?") as stream:
-        text = "".join(piece.content for piece in stream)
-    live = stream.result()
+WIRES = {
+    "chat": "gpt-4.1-mini", "responses": "gpt-6-sol", "messages": "claude-haiku-4-5", "router": "mixtral",
+    "text": "microsoft/DialoGPT-large",
+}  # fmt: skip
+TOOL = {
+    "type": "function",
+    "function": {"name": "find", "parameters": {"type": "object", "properties": {"q": {"type": "string"}}}},
+}
+CASES = {
+    "plain": {},
+    "cut": {"max_tokens": 3},
+    "stopped": {"stop": ["the"]},
+    "tools": {"tools": [TOOL], "tool_choice": "required"},
+    "cached": {"cache_config": True},
+    "fallback": {"fallback_config": {"strategies": [{"model": "gpt-4.1-nano"}], "retry_attempts": 0}},
+    "failing": {"fallback_config": {"retry_attempts": 0}},
+}
+PASSING = ("id", "created", "completed", "latency_ms", "ttft_ms", "queued_ms", "attempts")
+"""Fields of an inference that belong to the occasion, not to the answer."""
 
-    assert text == live.content == whole.content
-    assert (live.usage, live.cost, live.finish_reason) == (whole.usage, whole.cost, whole.finish_reason)
-    assert live.ttft_ms is not None
+
+def outcome(client, live: bool, model: str, **options):
+    """What came of a question, without what belongs to the occasion."""
+    try:
+        if live:
+            with client.inference.stream(model, "What is the capital of France?", **options) as stream:
+                text = "".join(piece.content for piece in stream)
+            answer = stream.result()
+            assert text == (answer.content or "")
+        else:
+            answer = client.inference.create(model, "What is the capital of France?", **options)
+    except errors.PRSMError as error:
+        knocks = [(a.provider, a.model, a.error_code) for a in error.attempts]
+        return type(error), error.message, error.details, error.provider, knocks
+    told = {name: getattr(answer, name) for name in answer.__struct_fields__ if name not in PASSING}
+    told["tool_calls"] = [(call.name, call.arguments) for call in answer.tool_calls]  # their ids are the provider's
+    return told, [(a.provider, a.model, a.error_code) for a in answer.attempts]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("wire", WIRES)
+def test_create_and_stream_cannot_be_told_apart(client, emu, wire, case):
+    """The law of the two doors: content, usage, cost, finish, tools, cache, fallbacks and errors alike."""
+    model, options = WIRES[wire], CASES[case]
+    if case == "fallback":
+        emu.add(emulator.Rule("503", model=client.models.get(model).id))
+    if case == "failing":
+        emu.add(emulator.Rule("404"))
+    if case == "cached":
+        client.inference.create(model, "What is the capital of France?", **options)
+
+    assert outcome(client, False, model, **options) == outcome(client, True, model, **options)
+
+
+def test_only_a_stream_knows_the_time_to_its_first_piece(client):
+    """Nobody saw the first piece of a whole answer."""
+    whole = client.inference.create("gpt-4.1-mini", "hi")
+    live = client.inference.stream("gpt-4.1-mini", "hi").result()
+
     assert whole.ttft_ms is None
+    assert 0 < live.ttft_ms <= live.latency_ms
 
 
 def test_an_answer_can_be_read_back_by_its_id(client):
@@ -73,6 +124,38 @@ def test_leaving_a_stream_stops_the_provider_at_once(client, emu):
         stream.result()
 
 
+def test_closing_a_stream_by_hand_stops_the_provider_too(client, emu):
+    """Without `with`; and a closed stream has no more pieces."""
+    emu.add(emulator.Rule("stall", pieces=4))
+    stream = client.inference.stream("gpt-4.1-mini", "hi")
+    next(stream)
+    left = time.monotonic()
+    stream.close()
+    emu.log.wait_for(lambda log: log.open_requests == 0, 2)
+
+    assert emu.log.entries[-1].peer_closed - left < 0.25
+    assert list(stream) == []
+
+
+def test_a_streams_result_reads_what_was_not_read_and_stays(client):
+    """After two pieces, after the end, and again."""
+    stream = client.inference.stream("gpt-4.1-mini", "What is the capital of France?")
+    next(stream), next(stream)
+
+    assert "Paris" in stream.result().content
+    assert stream.result() is stream.result()
+
+
+def test_a_stream_that_was_left_is_a_cancelled_row_not_an_answer(client, emu):
+    """Usage reports count it as failed, and a cache never serves it."""
+    emu.add(emulator.Rule("stall", pieces=4, times=1))
+    with client.inference.stream("gpt-4.1-mini", "hi", cache_config=True) as stream:
+        next(stream)
+    again = client.inference.create("gpt-4.1-mini", "hi", cache_config=True)
+
+    assert (again.cached, len(emu.log.arrivals())) == (False, 2)
+
+
 def test_a_batch_keeps_order_and_ids_and_a_failure_loses_no_other(client):
     """Seed: `inference.batch`."""
     found = client.inference.batch(
@@ -93,6 +176,44 @@ def test_a_batch_keeps_order_and_ids_and_a_failure_loses_no_other(client):
     assert isinstance(found[1].error, errors.NotFoundError)
     assert frame["error_code"].fillna("ok").tolist() == ["ok", "not_found", "ok"]
     assert found[2].inference.finish_reason == "length"
+
+
+def test_a_batch_takes_any_wrong_item_as_a_failed_one(client, emu):
+    """No model, no messages, an option that does not exist, not even an object: each says what is wrong."""
+    wrong = [
+        {"messages": "hi"},
+        {"model": "gpt-4.1-mini"},
+        {"model": "gpt-4.1-mini", "messages": "hi", "temprature": 1},
+        "hi",
+    ]
+    found = client.inference.batch([*wrong, {"model": "gpt-4.1-mini", "messages": "hi"}])
+
+    assert [type(item.error) for item in found[:4]] == [errors.InvalidRequestError] * 4
+    assert [item.error.details["parameter"] for item in found[:3]] == ["model", "messages", "temprature"]
+    assert (found[4].error, len(emu.log.arrivals())) == (None, 1)
+
+
+def test_a_failed_item_of_a_batch_keeps_its_attempts(client, emu):
+    """Of the same class that `create` raises."""
+    emu.add(emulator.Rule("401", contains="two"))
+    one, two = client.inference.batch([{"model": "gpt-4.1-mini", "messages": word} for word in ("one", "two")])
+
+    assert isinstance(two.error, errors.AuthenticationError)
+    assert (one.inference.finish_reason, two.content, len(two.error.attempts)) == ("stop", None, 1)
+
+
+@pytest.mark.parametrize(("parallel", "most"), [(False, 1), (3, 3), (True, 12)])
+def test_a_batch_asks_so_many_at_a_time(client, emu, parallel, most):
+    """Seed: `"parallel": true`."""
+    emu.add(emulator.Rule("slow", seconds=0.02))
+    client.inference.batch([{"model": "gpt-4.1-mini", "messages": f"{n}"} for n in range(12)], parallel=parallel)
+
+    assert emu.log.max_open == most
+
+
+def test_an_empty_batch_is_empty(client):
+    """And asks nobody."""
+    assert client.inference.batch([]) == []
 
 
 # ---------------------------------------------------------------------------------------------------- cache
@@ -124,6 +245,58 @@ def test_an_answer_older_than_its_time_to_live_is_asked_anew(client, emu):
     client.inference.create("gpt-4.1-mini", "hi", cache_config={"ttl": 0})
 
     assert len(emu.log.arrivals()) == 2
+
+
+def test_an_answer_expires_with_the_clock(client, emu, monkeypatch):
+    """Served in the 3,599th second, asked anew in the 3,601st."""
+    now, policy = time.time, {"enabled": True, "ttl": 3600}
+    client.inference.create("gpt-4.1-mini", "hi", cache_config=policy)
+    with monkeypatch.context() as later:
+        later.setattr(time, "time", lambda: now() + 3599)
+        assert client.inference.create("gpt-4.1-mini", "hi", cache_config=policy).cached
+        later.setattr(time, "time", lambda: now() + 3601)
+        assert not client.inference.create("gpt-4.1-mini", "hi", cache_config=policy).cached
+
+    assert len(emu.log.arrivals()) == 2
+
+
+def test_a_hit_does_not_make_an_answer_younger(client, emu, monkeypatch):
+    """Its age is that of the question that was really asked."""
+    now, policy = time.time, {"ttl": 3600}
+    client.inference.create("gpt-4.1-mini", "hi", cache_config=policy)
+    with monkeypatch.context() as later:
+        for seconds in (3000, 6000):
+            later.setattr(time, "time", lambda seconds=seconds: now() + seconds)
+            client.inference.create("gpt-4.1-mini", "hi", cache_config=policy)
+
+    assert len(emu.log.arrivals()) == 2
+
+
+def test_a_failure_is_not_cached(client, emu):
+    """The next one asks."""
+    emu.add(emulator.Rule("400", times=1))
+    with pytest.raises(errors.InvalidRequestError):
+        client.inference.create("gpt-4.1-mini", "hi", cache_config=True)
+
+    assert not client.inference.create("gpt-4.1-mini", "hi", cache_config=True).cached
+
+
+def test_without_a_cache_every_question_is_asked(client, emu):
+    """`enabled` false is no cache either."""
+    client.inference.create("gpt-4.1-mini", "hi", cache_config=True)
+    client.inference.create("gpt-4.1-mini", "hi")
+    client.inference.create("gpt-4.1-mini", "hi", cache_config={"enabled": False})
+
+    assert len(emu.log.arrivals()) == 3
+
+
+def test_the_semantic_strategy_warns_once_and_answers_by_exact_match(client, emu):
+    """Until its own issue lands."""
+    policy = {"key_strategy": "semantic_similarity", "similarity_threshold": 0.95}
+    with pytest.warns(UserWarning, match="exact match") as said:
+        found = [client.inference.create("gpt-4.1-mini", "hi", cache_config=policy) for _ in range(3)]
+
+    assert (len(said), [answer.cached for answer in found]) == (1, [False, True, True])
 
 
 def test_a_truncated_answer_is_never_served_from_the_cache(client, emu):
@@ -189,6 +362,65 @@ def test_cost_optimisation_asks_the_cheapest_that_is_good_enough(client):
     assert lab.quality.get(answer.model) >= 0.8
     assert answer.cost.amount < answer.cost.provider_cost
     assert asked_anyway.model == "gpt-4.1"
+
+
+def test_nobody_cheaper_would_have_been_good_enough(client, emu):
+    """The choice checked over the whole catalogue, by the price of the answer that came."""
+    answer = client.inference.create("gpt-4.1", "hi", cost_optimization={"quality_threshold": 0.85})
+    others = [
+        prices.cost(answer.usage, prices.line(model.name, model.provider))
+        for model in client.models.list()
+        if (model.quality or 0) >= 0.85 and model.name != answer.model and not catalog.is_retired(model)
+    ]
+
+    assert answer.cost.amount == min(answer.cost.amount, *(cost for cost in others if cost is not None))
+    assert [entry.model for entry in emu.log.arrivals()] == [answer.model]
+
+
+@pytest.mark.parametrize("saving", [False, {"enabled": False}, {"prefer_cheaper": False}])
+def test_cost_optimisation_that_is_off_asks_the_requested_model(client, saving):
+    """Also where the client prefers cheaper ones."""
+    client.inference.configure_providers({"cost_optimization": True})
+
+    assert client.inference.create("gpt-4.1", "hi", cost_optimization=saving).model == "gpt-4.1"
+
+
+def test_cost_optimisation_still_falls_back_to_the_named_providers(client, emu):
+    """The seed's own request: cheaper peers and `fallback_providers` together, and OpenAI is down."""
+    emu.add(emulator.Rule("503", model="gpt-*"))
+    answer = client.inference.create(
+        "gpt-4.1", "hi", cost_optimization=True, fallback_providers=["anthropic", "huggingface"],
+        fallback_config={"retry_attempts": 0},
+    )  # fmt: skip
+
+    assert answer.provider == "anthropic"
+
+
+def test_a_preference_that_does_not_exist_is_named_with_the_nearest(client):
+    """A typing error must not be a silent default."""
+    with pytest.raises(errors.InvalidRequestError, match="Did you mean 'fallback'"):
+        client.inference.configure_providers({"fallbacks": ["anthropic"]})
+
+
+def test_a_call_overrides_the_clients_preferences(client, emu):
+    """An empty list is no fallback."""
+    client.inference.configure_providers({"fallback": ["anthropic"]})
+    emu.add(emulator.Rule("401", model="gpt-*"))
+    with pytest.raises(errors.AuthenticationError):
+        client.inference.create("gpt-4.1-mini", "hi", fallback_providers=[])
+
+
+def test_when_every_target_fails_the_last_error_has_the_whole_trail(client, emu):
+    """Who was asked, in which order, and what each said."""
+    emu.add(emulator.Rule("503", model="gpt-*"), emulator.Rule("401", model="claude-*"))
+    with pytest.raises(errors.AuthenticationError) as caught:
+        client.inference.create(
+            "gpt-4.1-mini", "hi", fallback_providers=["anthropic"], fallback_config={"retry_attempts": 0}
+        )
+
+    assert [(a.provider, a.error_code) for a in caught.value.attempts] == [
+        ("openai", "provider_unavailable"), ("anthropic", "authentication"),
+    ]  # fmt: skip
 
 
 def test_a_cost_cap_that_nothing_fits_sends_nothing(client, emu):
@@ -280,6 +512,27 @@ def test_threads_share_a_client(client):
     assert found == ["openai"] * 6
 
 
+async def test_the_blocking_client_works_inside_a_running_loop(client):
+    """As in a notebook cell."""
+    assert client.inference.create("gpt-4.1-mini", "hi").finish_reason == "stop"
+    assert client.inference.stream("gpt-4.1-mini", "hi").result().finish_reason == "stop"
+
+
+async def test_a_cancelled_await_stops_the_provider(emu):
+    """`asyncio.wait_for` around a call is a deadline that does not go on paying."""
+    emu.clear()
+    emu.add(emulator.Rule("hang"))
+    async with lab.AsyncClient(providers=emu.providers(), ledger=":memory:") as client:
+        waiting = asyncio.create_task(client.inference.create("gpt-4.1-mini", "hi"))
+        await asyncio.to_thread(emu.log.wait_for, lambda log: log.open_requests == 1)
+        left = time.monotonic()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    assert emu.log.entries[-1].peer_closed - left < 0.25
+
+
 async def test_the_async_client_does_all_of_it(emu):
     """On the caller's loop, against the engine's."""
     emu.clear()
@@ -353,3 +606,22 @@ def test_mock_mode_fails_so_many_times_and_breaks_streams():
             shown.extend(piece.content for piece in stream)  # keeps what came before the error
         assert "".join(shown) == "a b"
         assert client.inference.get(caught.value.inference_id).partial == "a b"
+
+
+def test_a_mocked_throttle_says_how_long():
+    """`retry_after`, as a provider would hint it."""
+    with mock(error="rate_limit", retry_after=7) as client, pytest.raises(errors.RateLimitError) as caught:
+        client.inference.create("gpt-4", "x", timeout=1)
+
+    assert caught.value.retry_after == 7
+
+
+def test_mock_mode_never_reaches_a_provider(emu, monkeypatch):
+    """Not even with keys and URLs set."""
+    emu.clear()
+    for name, value in emu.environ().items():
+        monkeypatch.setenv(name, value)
+    with mock(content="x") as client:
+        client.inference.create("claude-3-opus", "hi", fallback_providers=["openai"])
+
+    assert len(emu.log) == 0

@@ -64,6 +64,12 @@ def test_the_public_surface_is_what_all_says():
     assert public - set(prsm_lab.__all__) - rooms == set()
 
 
+@pytest.mark.parametrize("name", prsm_lab.__all__)
+def test_every_public_name_can_be_the_first_that_is_used(name):
+    """Lazy loading must not depend on what was loaded before."""
+    subprocess.run([sys.executable, "-c", f"import prsm_lab; prsm_lab.{name}"], check=True)
+
+
 def test_importing_the_package_pulls_in_nothing_heavy():
     """At most 0.1 s of CPU and 350 modules; no pandas, no SDK, no thread, no socket."""
     probe = (

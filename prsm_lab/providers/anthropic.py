@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from prsm_lab.providers import messages
-from prsm_lab.providers.window import CONNECT_SECONDS, IDLE_SECONDS, Call, Window
+from prsm_lab.providers.window import CONNECT_SECONDS, IDLE_SECONDS, Call, Window, ambient_headers_off
 
 if TYPE_CHECKING:
     from prsm_lab.types import Request, Target
@@ -24,9 +25,13 @@ class Anthropic(Window):
         import httpx2
 
         key = self._access.key
+        own = (urlsplit(self._access.base_url).hostname or "").endswith("anthropic.com")
+        off = (
+            {} if own or key is None else ambient_headers_off("ANTHROPIC_CUSTOM_HEADERS", key.reveal(), anthropic.Omit)
+        )
         return anthropic.AsyncAnthropic(
             api_key=key.reveal() if key else None,
-            auth_token=None,
+            default_headers=off,
             base_url=self._access.base_url,
             max_retries=0,
             timeout=httpx2.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS),

@@ -117,7 +117,7 @@ def from_object(provider: str, error: object, *, partial: Reply | None = None) -
     found = _by_words(words, said, 0, None, facts)
     if found is not None:
         return found
-    if re.search(r"rate_limit|too many requests", words, re.IGNORECASE):
+    if re.search(r"rate.?limit|too many requests", words, re.IGNORECASE):
         return RateLimitError(said, **facts)
     if re.search(r"invalid_request|bad_request|validation", words, re.IGNORECASE):
         return InvalidRequestError(said, **facts)

@@ -11,7 +11,7 @@ import msgspec
 
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.providers import faults, fit
-from prsm_lab.providers.reading import Calls, Lenient, read
+from prsm_lab.providers.reading import Calls, Lenient, Prose, count, nested, read, word
 from prsm_lab.types import Delta, FinishReason, Reply, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -206,24 +206,6 @@ def _media_type(encoded: str) -> str | None:
 # ------------------------------------------------------------------------------------------------ from the wire
 
 
-class _Creation(Lenient):
-    ephemeral_1h_input_tokens: int | None = None
-
-
-class _Thinking(Lenient):
-    thinking_tokens: int | None = None
-
-
-class _Usage(Lenient):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation: _Creation | None = None
-    output_tokens_details: _Thinking | None = None
-    service_tier: str | None = None
-
-
 class _Block(Lenient):
     type: str = ""
     text: str | None = None
@@ -234,11 +216,11 @@ class _Block(Lenient):
 
 
 class _Message(Lenient):
-    id: str | None = None
-    model: str | None = None
+    id: Any = None
+    model: Any = None
     content: list[_Block] | None = None
-    stop_reason: str | None = None
-    usage: _Usage | None = None
+    stop_reason: Any = None
+    usage: Any = None
     type: str | None = None
     error: Any = None
 
@@ -257,7 +239,7 @@ class _Event(Lenient):
     message: _Message | None = None
     content_block: _Block | None = None
     delta: _Piece | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -265,20 +247,20 @@ _whole = msgspec.json.Decoder(_Message)
 _event = msgspec.json.Decoder(_Event)
 
 
-def _usage(counted: _Usage | None, *, ended: bool) -> Usage:
+def _usage(counted: Any, *, ended: bool) -> Usage:
     """Input excludes cache reads and writes on this wire; the neutral prompt count includes them."""
-    if counted is None or counted.input_tokens is None:
-        return Usage()
-    read_in, written = counted.cache_read_input_tokens, counted.cache_creation_input_tokens
-    tier = counted.service_tier
+    fresh = count(nested(counted, "input_tokens"))
+    read_in = count(nested(counted, "cache_read_input_tokens"))
+    written = count(nested(counted, "cache_creation_input_tokens"))
+    tier = word(nested(counted, "service_tier"))
     return Usage(
-        prompt_tokens=counted.input_tokens + (read_in or 0) + (written or 0),
-        completion_tokens=counted.output_tokens if ended else None,
+        prompt_tokens=None if fresh is None else fresh + (read_in or 0) + (written or 0) or None,
+        completion_tokens=count(nested(counted, "output_tokens")) if ended else None,
         cached_tokens=read_in,
         cache_write_tokens=written,
-        cache_write_1h_tokens=(counted.cache_creation or _Creation()).ephemeral_1h_input_tokens,
-        reasoning_tokens=(counted.output_tokens_details or _Thinking()).thinking_tokens,
-        tier=None if tier in (None, "standard") else tier,
+        cache_write_1h_tokens=count(nested(counted, "cache_creation", "ephemeral_1h_input_tokens")),
+        reasoning_tokens=count(nested(counted, "output_tokens_details", "thinking_tokens")),
+        tier=None if tier == "standard" else tier,
     )
 
 
@@ -298,7 +280,7 @@ def from_wire(raw: bytes, *, provider: str) -> Reply:
         ToolCall(id=b.id or f"call_{n}", name=b.name or "", arguments=json.dumps(b.input or {}))
         for n, b in enumerate(block for block in message.content if block.type == "tool_use")
     )
-    finish = FINISH.get(message.stop_reason or "")
+    finish = FINISH.get(word(message.stop_reason) or "")
     if finish is None and (text or calls) and message.stop_reason is not None:
         finish = "tool_calls" if calls else "stop"  # a stop reason newer than this code ends a whole answer too
     if finish is None or (finish == "stop" and not text and not calls):
@@ -307,10 +289,10 @@ def from_wire(raw: bytes, *, provider: str) -> Reply:
         text=text,
         finish_reason=finish,
         usage=_usage(message.usage, ended=True),
-        served_model=message.model,
+        served_model=word(message.model),
         reasoning="".join(b.thinking or "" for b in message.content if b.type == "thinking"),
         tool_calls=calls,
-        provider_id=message.id,
+        provider_id=word(message.id),
         raw_finish=message.stop_reason if message.stop_reason not in FINISH else None,
         repaired=mended,
     )
@@ -321,13 +303,12 @@ class Fold:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._text: list[str] = []
-        self._thinking: list[str] = []
+        self._text = Prose()
+        self._thinking = Prose()
         self._calls = Calls()
         self._message = _Message()
-        self._usage: _Usage | None = None
+        self._usage: Any = None
         self._stop: str | None = None
-        self._mended = False
 
     def feed(self, event: Event) -> list[Delta]:
         """Take one event; return what of it is new to the reader."""
@@ -352,13 +333,11 @@ class Fold:
 
     def _piece(self, piece: _Piece, index: int | None) -> list[Delta]:
         if piece.type == "text_delta" and piece.text:
-            text, mended = faults.repaired(piece.text)
-            self._mended |= mended
-            self._text.append(text)
-            return [Delta(text=text)]
+            shown = self._text.add(piece.text)
+            return [Delta(text=shown)] if shown else []
         if piece.type == "thinking_delta" and piece.thinking:
-            self._thinking.append(piece.thinking)
-            return [Delta(reasoning=piece.thinking)]
+            thought = self._thinking.add(piece.thinking)
+            return [Delta(reasoning=thought)] if thought else []
         if piece.type == "input_json_delta" and piece.partial_json:
             place = self._calls.place(index, None)
             self._calls.add(place, text=piece.partial_json)
@@ -377,21 +356,20 @@ class Fold:
 
     def _reply(self, finish: FinishReason | None) -> Reply:
         return Reply(
-            text="".join(self._text),
+            text=str(self._text),
             finish_reason=finish,
             usage=_usage(self._usage, ended=self._stop is not None),
-            served_model=self._message.model,
-            reasoning="".join(self._thinking),
+            served_model=word(self._message.model),
+            reasoning=str(self._thinking),
             tool_calls=self._calls.done(),
-            provider_id=self._message.id,
+            provider_id=word(self._message.id),
             raw_finish=self._stop if self._stop not in FINISH else None,
-            repaired=self._mended,
+            repaired=self._text.repaired,
         )
 
 
-def _later(before: _Usage | None, now: _Usage | None) -> _Usage | None:
+def _later(before: Any, now: Any) -> Any:
     """Counts of `message_delta` are cumulative: they replace, they are never added."""
-    if before is None or now is None:
+    if not isinstance(before, dict) or not isinstance(now, dict):
         return now or before
-    fresh = {name: value for name in now.__struct_fields__ if (value := getattr(now, name)) is not None}
-    return msgspec.structs.replace(before, **fresh)
+    return {**before, **{name: value for name, value in now.items() if value is not None}}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from prsm_lab.providers import chat, fit, responses
-from prsm_lab.providers.window import CONNECT_SECONDS, WHOLE_SECONDS, Call, Window
+from prsm_lab.providers.window import CONNECT_SECONDS, WHOLE_SECONDS, Call, Window, ambient_headers_off
 
 if TYPE_CHECKING:
     from prsm_lab.types import Request, Target
@@ -52,17 +51,10 @@ class OpenAI(Window):
         return (urlsplit(self._access.base_url).hostname or "").endswith("openai.com")
 
     def _ambient_headers_off(self) -> dict[str, Any]:
-        """The SDK adds `OPENAI_CUSTOM_HEADERS` whatever the host: elsewhere each is taken off again by its name."""
         import openai
 
-        lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
-        names = [] if self._is_openai_itself() else [name.strip() for name, colon, _ in map(_parted, lines) if colon]
-        off: dict[str, Any] = {name: openai.Omit() for name in names}
-        if names:
-            key = self._access.key
-            off = {name: value for name, value in off.items() if name.lower() != "authorization"}
-            off["Authorization"] = f"Bearer {key.reveal() if key else KEYLESS}"
-        return off
+        key = self._access.key.reveal() if self._access.key else KEYLESS
+        return {} if self._is_openai_itself() else ambient_headers_off("OPENAI_CUSTOM_HEADERS", key, openai.Omit)
 
     def _call(self, request: Request, target: Target, *, live: bool) -> Call:
         if target.capabilities.wire == "responses" and not wants_chat(request, target):
@@ -92,7 +84,3 @@ def wants_chat(request: Request, target: Target) -> bool:
     }
     reasons = takes.reasoning != "none" and fit.effort_of(options) not in (None, "none")
     return any(only_there.values()) and not (options.tools and reasons)
-
-
-def _parted(line: str) -> tuple[str, str, str]:
-    return line.partition(":")

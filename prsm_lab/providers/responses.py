@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from prsm_lab.errors import InvalidRequestError
 from prsm_lab.providers import faults, fit
 from prsm_lab.providers.reading import Calls, Lenient, Prose, arguments, count, nested, read, word
 from prsm_lab.types import Delta, FinishReason, Reply, ToolCall, Usage
@@ -39,7 +40,14 @@ def to_wire(request: Request, target: Target, *, live: bool) -> tuple[JSON, tupl
         body["instructions"] = "\n\n".join(_plain(message) for message in leading)
     body["input"] = [item for message in request.messages[len(leading) :] for item in _items(message)]
     if options.max_tokens is not None:
-        body["max_output_tokens"] = max(options.max_tokens, LEAST_TOKENS)
+        if options.max_tokens < LEAST_TOKENS:
+            raise InvalidRequestError(
+                f"{target.name} ({target.provider}) takes max_tokens of at least {LEAST_TOKENS}, not "
+                f"{options.max_tokens}.",
+                provider=target.provider,
+                details={"parameter": "max_tokens", "expected_type": f"integer of at least {LEAST_TOKENS}"},
+            )
+        body["max_output_tokens"] = options.max_tokens
     for name in ("temperature", "top_p"):
         if (value := getattr(options, name)) is not None:
             body[name] = value

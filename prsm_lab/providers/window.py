@@ -8,6 +8,7 @@ structs. Both SDKs come from one generator and name their exceptions alike, so o
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -288,3 +289,19 @@ def _network_faults() -> tuple[type[BaseException], ...]:
         httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, aiohttp.ClientError,
         OSError, UnicodeError, OverflowError,
     )  # fmt: skip
+
+
+def ambient_headers_off(variable: str, key: str, omit: type) -> dict[str, Any]:
+    """Take the headers off again that an SDK adds from an environment variable, whatever the host.
+
+    They were meant for the provider itself (an organisation, a gateway's token); another server must not see them.
+
+    Args:
+        variable: `OPENAI_CUSTOM_HEADERS` or `ANTHROPIC_CUSTOM_HEADERS`, one `name: value` a line.
+        key: The key that this server does get, in case one of them is the authorization.
+        omit: The SDK's word for no header.
+    """
+    lines = os.environ.get(variable, "").split("\n")
+    names = [name.strip() for name, colon, _ in (line.partition(":") for line in lines) if colon]
+    off: dict[str, Any] = {name: omit() for name in names if name.lower() != "authorization"}
+    return {**off, "Authorization": f"Bearer {key}"} if names else {}
