@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from prsm_lab import ask
 from prsm_lab.client.results import AsyncStream, Batch, BatchItem, Stream
 from prsm_lab.engine import many, portal
 from prsm_lab.engine.timeframe import span
-from prsm_lab.errors import PRSMError
+from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.types import Inference, Model, Query, Record, Report, Request, Routing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Protocol, Unpack
 
     from prsm_lab.protocols import Engine
@@ -56,9 +57,14 @@ class _Desk:
         built: list[tuple[int, Request]] = []
         outcomes: dict[int, Inference | PRSMError] = {}
         for position, fields in enumerate(requests):
-            options = dict(fields)
+            options = dict(fields) if isinstance(fields, Mapping) else {}
             ids.append(options.pop("id", None))
             try:
+                if not isinstance(fields, Mapping):
+                    raise InvalidRequestError(
+                        f"Request {position} of the batch is no object with model and messages, but {fields!r:.80}.",
+                        details={"parameter": f"requests[{position}]", "expected_type": "object"},
+                    )
                 model, messages = options.pop("model", ""), options.pop("messages", None)
                 built.append((position, self._request(model, messages, options)))
             except PRSMError as error:

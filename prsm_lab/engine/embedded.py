@@ -273,7 +273,9 @@ def _conclude(
         requested_model=request.model,
         model=target.name,
         provider=target.provider,
-        content=reply.text,
+        content=reply.text
+        if reply.text or reply.finish_reason == "stop"
+        else None,  # said nothing: alike on every wire
         finish_reason=reply.finish_reason,
         usage=reply.usage,
         cost=Cost(amount=amount, provider_cost=listed, savings=saved),
