@@ -54,7 +54,7 @@ CASES = {
     "tools": {"tools": [TOOL], "tool_choice": "required"},
     "cached": {"cache_config": True},
     "fallback": {"fallback_config": {"strategies": [{"model": "gpt-4.1-nano"}], "retry_attempts": 0}},
-    "warm": {"temperature": 0.5, "seed": 4, "on_unsupported": "drop"},
+    "dropping": {"temperature": 0.0, "seed": 4, "on_unsupported": "drop"},
     "failing": {"fallback_config": {"retry_attempts": 0}},
 }
 PASSING = ("id", "created", "completed", "latency_ms", "ttft_ms", "queued_ms", "attempts")
@@ -508,6 +508,17 @@ def test_threads_share_a_client(client):
         thread.join()
 
     assert found == ["openai"] * 6
+
+
+def test_the_catalogue_comes_with_prices_and_qualities(client):
+    """None where nothing is known, and only there."""
+    one, listed = client.models.get("gpt-4.1-mini"), {model.name: model for model in client.models.list()}
+
+    assert listed["gpt-4.1-mini"] == one
+    assert (one.price.input, one.price.output, one.quality) == (0.4, 1.6, 0.875)
+    assert listed["microsoft/DialoGPT-large"].quality is None
+    with pytest.raises(errors.NotFoundError, match=r"Did you mean gpt-4\.1"):
+        client.models.get("gpt-4.1-mni")
 
 
 async def test_the_blocking_client_works_inside_a_running_loop(client):

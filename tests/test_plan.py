@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prsm_lab import catalog
 from prsm_lab.engine import plan
 from prsm_lab.errors import BudgetExceededError, InvalidRequestError, NotFoundError, PRSMError
-from prsm_lab.types import Options, Request, Routing, Strategy
+from prsm_lab.types import Model, Options, Request, Routing, Strategy
 
 ORIGINS = {"openai": "o", "anthropic": "a", "huggingface": "h", "local": "l", "mine": "m"}
 QUIET = plan.Facts(is_open=lambda target: False, latency_ms={})
@@ -42,6 +42,33 @@ def test_the_models_name_says_its_provider():
 def test_a_named_provider_gets_its_comparable_model():
     """`provider=` wins over the name."""
     assert names(ask("gpt-3.5-turbo", provider="anthropic")) == [("anthropic", "claude-haiku-4-5")]
+
+
+@pytest.fixture
+def own_server():
+    """An open model that the user serves as well."""
+    model = Model(name="mine/llama", provider="mine", id="meta-llama/Llama-3.1-8B-Instruct")
+    catalog.register(model)
+    yield
+    catalog._registered.clear()
+    catalog._book.cache_clear()
+    catalog._find.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("model", "routing", "asked"),
+    [
+        ("llama-3.1-8b", {"primary": "mine"}, "mine"),
+        ("llama-3.1-8b", {"primary": "mine", "provider": "huggingface"}, "huggingface"),
+        ("mine/llama", {"primary": "huggingface"}, "mine"),
+        ("gpt-4.1", {"primary": "mine"}, "openai"),
+        ("gpt-4.1", {"primary": "huggingface"}, "openai"),
+        ("gpt-4.1", {"primary": "nobody"}, "openai"),
+    ],
+)
+def test_the_primary_provider_is_asked_where_it_offers_the_very_model(own_server, model, routing, asked):
+    """Never a merely comparable model, and never against what the call itself says."""
+    assert names(ask(model, **routing))[0][0] == asked
 
 
 def test_a_strategy_for_the_first_target_only_sets_its_time_limit():

@@ -12,6 +12,8 @@ import tomllib
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
+
 from prsm_lab.errors import NotFoundError
 from prsm_lab.types import Capabilities, Model
 
@@ -184,6 +186,18 @@ def retirement_note(model: Model, today: datetime.date | None = None) -> str | N
         return None
     after = f"; its successor is {model.successor!r}" if model.successor else ""
     return f"{model.name!r} was retired on {model.retired}{after}."
+
+
+def described(model: Model) -> Model:
+    """Return a model with its price line and its quality of the moment filled in.
+
+    >>> described(find("gpt-4")).quality
+    0.864
+    """
+    from prsm_lab.catalog import prices, quality
+
+    value, source = quality.lookup(model.name) or (None, None)
+    return msgspec.structs.replace(model, price=prices.line(model), quality=value, quality_source=source)
 
 
 def frame() -> pd.DataFrame:

@@ -195,7 +195,7 @@ class Models:
         """Return one model by name or alias; `NotFoundError` names the nearest."""
         from prsm_lab import catalog
 
-        return catalog.find(name)
+        return catalog.described(catalog.find(name))
 
 
 class AsyncModels(Models):

@@ -165,8 +165,8 @@ class Embedded:
         return self._ledger.usage(query)
 
     async def models(self) -> tuple[Model, ...]:
-        """Return the catalogue."""
-        return catalog.all_models()
+        """Return the catalogue, with the prices and qualities of the moment."""
+        return await asyncio.to_thread(lambda: tuple(map(catalog.described, catalog.all_models())))
 
     async def aclose(self) -> None:
         """Close all connections, then the ledger."""

@@ -97,12 +97,8 @@ def _requested(request: Request, origins: Mapping[str, str]) -> Model:
             details={"parameter": "model"},
         )
     primary = request.routing.primary
-    if (
-        primary is not None
-        and primary in origins
-        and primary != model.provider
-        and (same := _same_model(model, primary))
-    ):
+    free = wanted is None and model.provider in _BUILT_IN  # `provider=` and `mine/model` say where
+    if primary in origins and primary != model.provider and free and (same := _same_model(model, str(primary))):
         return same
     return model
 
@@ -141,12 +137,8 @@ def _at(model: Model, provider: str, parameter: str, asked: str) -> Model:
 
 
 def _same_model(model: Model, provider: str) -> Model | None:
-    """The very same weights elsewhere (an open model on one's own server), if the catalogue knows of them."""
-    try:
-        other = catalog.find(model.id, provider)
-    except NotFoundError:
-        return None
-    return other if other.quality is not None and other.quality == model.quality else None
+    """The very same weights elsewhere (an open model on one's own server), if the catalogue or the user lists them."""
+    return next((other for other in catalog.all_models() if (other.provider, other.id) == (provider, model.id)), None)
 
 
 def _add_fallback(
