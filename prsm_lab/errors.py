@@ -60,6 +60,7 @@ class PRSMError(Exception):
         closes_route: Every further request with this provider and key would fail the same way (bad key, no
             credits): a batch stops asking it.
         partial: What had been received before the fault.
+        retry_after: The provider's hint how long to wait, in seconds.
     """
 
     code: ClassVar[str] = "error"
@@ -77,6 +78,7 @@ class PRSMError(Exception):
         max_retries: int | None = None,
         closes_route: bool = False,
         partial: Reply | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -86,6 +88,7 @@ class PRSMError(Exception):
         self.max_retries = max_retries
         self.closes_route = closes_route
         self.partial = partial
+        self.retry_after = retry_after
         self.attempts: tuple[Attempt, ...] = ()
         self.inference_id: str | None = None
         if verdict is not None:
@@ -158,10 +161,6 @@ class RateLimitError(PRSMError):
     status = 429
     verdict: Verdict = "retry"
 
-    def __init__(self, message: str, *, retry_after: float | None = None, **facts: Any) -> None:
-        super().__init__(message, **facts)
-        self.retry_after = retry_after
-
 
 class InternalError(PRSMError):
     """A fault of `prsm_lab` itself. Never retried, never sent to the next target."""
@@ -179,10 +178,6 @@ class ProviderError(PRSMError):
     code = "provider_unavailable"
     status = 503
     verdict: Verdict = "retry"
-
-    def __init__(self, message: str, *, retry_after: float | None = None, **facts: Any) -> None:
-        super().__init__(message, **facts)
-        self.retry_after = retry_after
 
 
 class TimeoutError(ProviderError, builtins.TimeoutError):  # noqa: A001 -- the public name

@@ -192,7 +192,7 @@ class Attempts:
         if error.details.get("not_sent"):
             return Step("stop") if last else Step("next")
         self._health.failed(target, error)
-        hint = getattr(error, "retry_after", None)
+        hint = error.retry_after
         if isinstance(error, RateLimitError) and hint is not None:
             self._pace.rest(target, hint)
         if knock.spoke and knock.request.routing.mid_stream == "stop":
@@ -288,7 +288,7 @@ class _Knock:
             latency_ms=(time.monotonic() - self.began) * 1000,
             error_code=error.code,
             error=error.message,
-            retry_after=getattr(error, "retry_after", None),
+            retry_after=error.retry_after,
             maybe_billed=isinstance(error, ProviderError) and error.details.get("kind") in _MAYBE_BILLED,
         )
 
