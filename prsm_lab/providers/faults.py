@@ -69,7 +69,8 @@ def redacted(text: str) -> str:
     stripped = text.strip()
     if stripped[:1] == "<" or "<html" in stripped[:500].lower():
         return "(an HTML page)"
-    shown = _CONTROL.sub("�", _KEYLIKE.sub("[redacted]", stripped))
+    line = " ".join(repaired(stripped)[0].split())
+    shown = _CONTROL.sub("�", _KEYLIKE.sub("[redacted]", line))
     return shown if len(shown) <= LONGEST_TEXT else shown[: LONGEST_TEXT - 1] + "…"
 
 
