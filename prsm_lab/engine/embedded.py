@@ -268,14 +268,13 @@ def _conclude(
     else:
         listed = prices.cost(reply.usage, prices.line(requested.name, requested.provider))
     saved = None if amount is None or listed is None else listed - amount
+    said = reply.text or (reply.text if reply.finish_reason == "stop" else None)  # no text is None on every wire
     inference = Inference(
         id=id,
         requested_model=request.model,
         model=target.name,
         provider=target.provider,
-        content=reply.text
-        if reply.text or reply.finish_reason == "stop"
-        else None,  # said nothing: alike on every wire
+        content=said,
         finish_reason=reply.finish_reason,
         usage=reply.usage,
         cost=Cost(amount=amount, provider_cost=listed, savings=saved),
