@@ -203,11 +203,11 @@ def test_a_failed_item_of_a_batch_keeps_its_attempts(client, emu):
     assert (one.inference.finish_reason, two.content, len(two.error.attempts)) == ("stop", None, 1)
 
 
-@pytest.mark.parametrize(("parallel", "most"), [(False, 1), (3, 3), (True, 12)])
+@pytest.mark.parametrize(("parallel", "most"), [(False, 1), (3, 3), (True, 6)])
 def test_a_batch_asks_so_many_at_a_time(client, emu, parallel, most):
     """Seed: `"parallel": true`."""
-    emu.add(emulator.Rule("slow", seconds=0.02))
-    client.inference.batch([{"model": "gpt-4.1-mini", "messages": f"{n}"} for n in range(12)], parallel=parallel)
+    emu.add(emulator.Rule("slow", seconds=0.3))
+    client.inference.batch([{"model": "gpt-4.1-mini", "messages": f"{n}"} for n in range(6)], parallel=parallel)
 
     assert emu.log.max_open == most
 
