@@ -7,6 +7,7 @@
     ├── InsufficientCreditsError   insufficient_credits   402     next
     │   └── BudgetExceededError    budget_exceeded        402     stop
     ├── NotFoundError              not_found              404     next
+    ├── ConflictError              conflict               409     stop
     ├── RateLimitError             rate_limit             429     retry
     ├── InternalError              internal               500     stop
     ├── ProviderError              provider_unavailable   503     retry
@@ -32,6 +33,7 @@ __all__ = [
     "AuthenticationError",
     "BudgetExceededError",
     "CancelledError",
+    "ConflictError",
     "InsufficientCreditsError",
     "InternalError",
     "InvalidRequestError",
@@ -152,6 +154,13 @@ class NotFoundError(PRSMError):
     code = "not_found"
     status = 404
     verdict: Verdict = "next"
+
+
+class ConflictError(PRSMError):
+    """An idempotency key that was used for another question, or whose question is still being answered."""
+
+    code = "conflict"
+    status = 409
 
 
 class RateLimitError(PRSMError):

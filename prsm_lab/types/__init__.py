@@ -10,6 +10,8 @@ from __future__ import annotations
 from prsm_lab.types.answered import Attempt, Cost, Delta, Inference, Reply, ToolCall, Usage
 from prsm_lab.types.asked import CachePolicy, Capabilities, Options, Request, Routing, Strategy, Target
 from prsm_lab.types.base import JSON, FinishReason, Message, Value
+from prsm_lab.types.judged import Vote, Winner
+from prsm_lab.types.keyed import Key, Limits
 from prsm_lab.types.known import Model, PriceLine, Query, Record, Report, Run
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
     "Delta",
     "FinishReason",
     "Inference",
+    "Key",
+    "Limits",
     "Message",
     "Model",
     "Options",
@@ -37,4 +41,6 @@ __all__ = [
     "ToolCall",
     "Usage",
     "Value",
+    "Vote",
+    "Winner",
 ]

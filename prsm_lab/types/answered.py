@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from prsm_lab import render
+from prsm_lab.types import shown
 from prsm_lab.types.base import JSON, FinishReason, Value
 
 
@@ -50,6 +52,8 @@ class Delta(Value, frozen=True, kw_only=True):
     call_id: str | None = None
     call_name: str | None = None
     arguments: str = ""
+    logprobs: tuple[JSON, ...] = ()
+    """Log probabilities of the tokens of this piece, in OpenAI's shape, where they were asked for."""
     restart: str | None = None
     """Set on the announcement of a mid-stream restart: all text so far is void, this target goes on."""
 
@@ -75,6 +79,8 @@ class Reply(Value, frozen=True, kw_only=True):
     """Options that were left out because the model does not take them (only if the caller allowed it)."""
     raw_finish: str | None = None
     """The provider's own word for the end, where it is not one of ours."""
+    logprobs: JSON | None = None
+    """Log probabilities of the tokens in OpenAI's shape, where they were asked for and the provider gives them."""
     repaired: bool = False
     """Lone surrogates or invalid bytes in the text were replaced."""
 
@@ -132,6 +138,7 @@ class Inference(Value, frozen=True, kw_only=True):
     tool_calls: tuple[ToolCall, ...] = ()
     reasoning: str = ""
     dropped: tuple[str, ...] = ()
+    logprobs: JSON | None = None
     sample: int = 0
 
     @property
@@ -168,19 +175,42 @@ class Inference(Value, frozen=True, kw_only=True):
         }
 
     def __repr__(self) -> str:
-        text = (self.content or "").replace("\n", " ")
-        text = text if len(text) <= 60 else text[:59] + "…"
-        paid = "unpriced" if self.cost.amount is None else f"${self.cost.amount:.6f}"
-        return f"<Inference {self.id} {self.model} {paid} {text!r}>"
+        return shown.quoted("Inference", self.id, self.model, shown.paid(self.cost.amount), text=self.content)
+
+    def _repr_html_(self) -> str:
+        """Show the answer as sanitised Markdown under a line of its figures; unknown is said, never a nought."""
+        asked = self.requested_model.removeprefix(f"{self.provider}/")
+        ends = {"length": "cut off at its longest", "content_filter": "stopped by the provider's filter"}
+        line = shown.head(self.model, (
+            self.provider, None if asked == self.model else f"asked for {asked}", shown.paid(self.cost.amount),
+            shown.took(self.latency_ms), shown.counted(self.usage.completion_tokens, "token"),
+            f"{len(self.attempts)} attempts" if len(self.attempts) > 1 else None,
+            "from the cache" if self.cached else None, ends.get(self.finish_reason or ""),
+            "simulated" if (self.served_model or "").startswith("simulated/") else None,
+        ))  # fmt: skip
+        thought = (
+            f'<details style="{shown.SOFT}"><summary>reasoning</summary><div style="white-space:pre-wrap">'
+            f"{render.escaped(self.reasoning)}</div></details>"
+        )
+        called = (f"{call.name}({call.arguments})" for call in self.tool_calls)
+        calls = "".join(f"<pre><code>{render.escaped(text)}</code></pre>" for text in called)
+        said = render.markdown(self.content) if self.content else ""
+        nothing = "" if said or calls else f'<p style="{shown.SOFT}">no text</p>'
+        return line + (thought if self.reasoning else "") + said + calls + nothing
 
     def _repr_markdown_(self) -> str:
         """Show the answer as an inert code block: model output is never rendered as markup."""
-        text = self.content or ""
+        text = render.plain(self.content or "")
         fence = "`" * max(3, 1 + max((len(run) for run in _backtick_runs(text)), default=0))
-        paid = "cost unknown" if self.cost.amount is None else f"${self.cost.amount:.6f}"
-        took = "" if self.latency_ms is None else f" · {self.latency_ms:,.0f} ms"
-        return f"**{self.model}** · {self.provider} · {paid}{took}\n\n{fence}text\n{text}\n{fence}"
+        parts = (_inert(self.provider), shown.paid(self.cost.amount), shown.took(self.latency_ms))
+        figures = " · ".join(part for part in parts if part)
+        return f"**{_inert(self.model)}** · {figures}\n\n{fence}text\n{text}\n{fence}"
 
 
 def _backtick_runs(text: str) -> list[str]:
     return re.findall(r"`+", text)
+
+
+def _inert(name: str) -> str:
+    """A name that Markdown takes for nothing else."""
+    return re.sub(r"([^\w\s./:·-])", r"\\\1", render.line(name))

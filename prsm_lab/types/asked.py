@@ -61,6 +61,8 @@ class Routing(Value, frozen=True, kw_only=True):
     """Targets whose worst case for this request is dearer, in USD, are left out."""
     quality_threshold: float | None = None
     """Under optimisation: only models whose quality prior is at least this, 0 to 1."""
+    only: tuple[str, ...] | None = None
+    """The models that may answer, by the catalogue's names; None: all."""
     on_unsupported: Literal["refuse", "drop"] = "refuse"
     """An option that the model does not take is an error, or is left out and listed in `dropped`."""
 
@@ -89,6 +91,10 @@ class Request(Value, frozen=True, kw_only=True):
     """Distinguishes repeated asks of one question; part of the fingerprint."""
     run: str | None = None
     """Id of the run that asks, if one does."""
+    id: str | None = None
+    """The inference's id where the asker must know it beforehand; None: the engine makes one."""
+    person: str | None = None
+    """Whose key asks a share server: answers of one person never serve another. None: the ledger's owner."""
     scope: str | None = None
     """Whose answers a run may reuse as its own: the run's name, `""` for all unnamed runs; None for single
     questions, whose answers only a cache serves again."""

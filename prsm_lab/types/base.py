@@ -15,5 +15,5 @@ Message: TypeAlias = dict[str, Any]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all values: immutable, compared by content, named fields only."""
+class Value(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """Base of all values: immutable, compared by content, named fields only; a repr shows what is set."""

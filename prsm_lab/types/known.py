@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from prsm_lab.types import shown
 from prsm_lab.types.answered import Inference
 from prsm_lab.types.asked import Capabilities
 from prsm_lab.types.base import JSON, Value
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Record(Value, frozen=True, kw_only=True):
@@ -24,6 +28,12 @@ class Record(Value, frozen=True, kw_only=True):
     error: JSON | None = None
     partial: str | None = None
     """What a failed answer had said before it broke."""
+    knocks: int | None = None
+    """How many attempts were made, where a run is replayed."""
+
+    def __repr__(self) -> str:
+        fault = (self.error or {}).get("code")
+        return shown.line("Record", self.id, self.status, self.model, shown.took(self.latency_ms), fault)
 
     def to_dict(self) -> JSON:
         """Return the seed's JSON of an inference's state."""
@@ -65,6 +75,10 @@ class Run(Value, frozen=True, kw_only=True):
     failed: int = 0
     cost: float | None = None
 
+    def __repr__(self) -> str:
+        come = f"{self.answered:,} of {self.questions:,} answered, {self.failed:,} failed,"
+        return shown.line("Run", self.id, self.name, self.kind, come, shown.paid(self.cost))
+
 
 class Query(Value, frozen=True, kw_only=True):
     """Which inferences a usage report covers."""
@@ -75,7 +89,10 @@ class Query(Value, frozen=True, kw_only=True):
     """Unix time, seconds; exclusive."""
     model: str | None = None
     provider: str | None = None
-    group_by: tuple[Literal["model", "provider", "day"], ...] = ()
+    person: str | None = None
+    """Only what this person's keys asked of a share server; None: everything."""
+    group_by: tuple[Literal["model", "provider", "key", "day"], ...] = ()
+    """`key` groups by the person whose key asked; None is the ledger's owner."""
 
 
 class Report(Value, frozen=True, kw_only=True):
@@ -97,6 +114,36 @@ class Report(Value, frozen=True, kw_only=True):
     groups: tuple[JSON, ...] = ()
     """One object per group of `Query.group_by`, with the same fields."""
 
+    def __repr__(self) -> str:
+        asked, groups = shown.counted(self.total_requests, "request"), shown.counted(len(self.groups), "group")
+        return shown.line(f"Report {asked}, {shown.paid(self.total_cost, self.unpriced_requests)}, {groups}")
+
+    def _repr_html_(self) -> str:
+        """Show it as a table: the whole, then a line per group; a dash where nothing is known."""
+        fields: JSON = {name: getattr(self, name) for name in self.__struct_fields__ if name != "groups"}
+        by = [name for name in (self.groups[0] if self.groups else ()) if name not in fields]
+        headings = (
+            *(by or ["usage"]), "requests", "cost", "answered", "half under", "95 % under", "tokens", "cached",
+        )  # fmt: skip
+        whole = ["all", *[""] * (len(by) - 1), *_used(fields)]
+        rows = [[*("–" if group[name] is None else group[name] for name in by), *_used(group)] for group in self.groups]
+        return shown.table(headings, [whole, *rows], figures=7)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per group, or a single row where nothing was grouped.
+
+        >>> Report(total_requests=3).to_frame().loc[0, "total_requests"]
+        np.int64(3)
+        """
+        import msgspec
+        import pandas as pd
+
+        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "groups"}
+        names = list(fields)
+        lines = list(self.groups) if self.groups else [fields]
+        made = pd.DataFrame(msgspec.to_builtins(lines))
+        return made[[*(name for name in made.columns if name not in names), *names]].convert_dtypes()
+
     @property
     def avg_latency(self) -> float | None:
         """The seed's metric name for `avg_latency_ms`."""
@@ -106,6 +153,16 @@ class Report(Value, frozen=True, kw_only=True):
     def p95_latency(self) -> float | None:
         """The seed's metric name for `p95_latency_ms`."""
         return self.p95_latency_ms
+
+
+def _used(figures: JSON) -> list[object]:
+    rate, tokens = figures["success_rate"], figures["total_tokens"]
+    return [
+        f"{figures['total_requests']:,}", shown.paid(figures["total_cost"], figures["unpriced_requests"]),
+        None if rate is None else f"{rate:.1%}", shown.took(figures["p50_latency_ms"]),
+        shown.took(figures["p95_latency_ms"]), None if tokens is None else f"{tokens:,}",
+        f"{figures['cached_requests']:,}",
+    ]  # fmt: skip
 
 
 class PriceLine(Value, frozen=True, kw_only=True):
@@ -141,3 +198,30 @@ class Model(Value, frozen=True, kw_only=True):
     successor: str | None = None
     source: str | None = None
     """Where these facts were read, with the date."""
+
+    def __repr__(self) -> str:
+        """Name, provider, price, context, and until when."""
+        quality = None if self.quality is None else f"quality {self.quality:.2f}"
+        retired = None if self.retired is None else f"retired {self.retired}"
+        parts = [part for part in (self._price(), self._context(), quality, retired) if part]
+        return shown.line("Model", self.name, self.provider, "·", " · ".join(parts))
+
+    def _repr_html_(self) -> str:
+        """Show what is known of it, and where that was read."""
+        able = self.capabilities
+        takes = {"tools": able.tools, "schema": able.schema, "images": able.images, "seed": able.seed}
+        facts = {
+            "price": self._price(), "context": self._context(), "quality": self.quality,
+            "takes": ", ".join(name for name, yes in takes.items() if yes) or None, "retired": self.retired,
+            "successor": self.successor, "also called": ", ".join(self.aliases) or None, "source": self.source,
+        }  # fmt: skip
+        rows = [(name, fact) for name, fact in facts.items() if fact is not None]
+        return shown.table((self.name, self.provider), rows)
+
+    def _price(self) -> str:
+        if self.price is None or self.price.input is None or self.price.output is None:
+            return "price unknown"
+        return f"${self.price.input:g} in ${self.price.output:g} out per 1M"
+
+    def _context(self) -> str | None:
+        return None if self.capabilities.context is None else f"{self.capabilities.context:,} tokens"

@@ -1,0 +1,93 @@
+"""Checks of single values that somebody gave: each returns the value, or says which parameter expected what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from prsm_lab.errors import InvalidRequestError
+
+LARGEST: Final = 2**63 - 1
+
+
+def wrong(parameter: str, expected: str, got: object, why: str | None = None) -> InvalidRequestError:
+    """Say what a parameter must be, and what came."""
+    if got is None and why is None:
+        message = f"Missing required parameter: {parameter}"
+    else:
+        shown = why or f"got {type(got).__name__} {str(got)[:60]!r}"
+        message = f"Invalid {parameter}: expected {expected}, but {shown}."
+    return InvalidRequestError(message, details={"parameter": parameter, "expected_type": expected})
+
+
+def number(
+    value: Any, parameter: str, *, low: float = -math.inf, high: float = math.inf, open_low: bool = False
+) -> float | None:
+    """Return a number of that span, or None; numpy's are numbers too, truth values are not."""
+    if value is None:
+        return None
+    expected = "number" if high == math.inf else f"number from {low:g} to {high:g}"
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+        raise wrong(parameter, expected, value)
+    try:
+        found = float(value)
+    except OverflowError:
+        raise wrong(parameter, expected, value, "it is too large") from None
+    if not low <= found <= high or (open_low and found == low):  # NaN is in no span
+        raise wrong(parameter, expected, value, f"it is {value!r}")
+    return found
+
+
+def whole(value: Any, parameter: str, *, low: int | None = None) -> int | None:
+    """Return a whole number, or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise wrong(parameter, "integer", value)
+    found = int(value.__index__())
+    if low is not None and found < low:
+        raise wrong(parameter, f"integer of at least {low}", value, f"it is {value!r}")
+    if abs(found) > LARGEST:
+        raise wrong(parameter, "integer of at most 64 bits", value, "it is too large")
+    return found
+
+
+def text(value: Any, parameter: str) -> str | None:
+    """Return a text, or None."""
+    if value is not None and not isinstance(value, str):
+        raise wrong(parameter, "string", value)
+    return value
+
+
+def texts(value: Any, parameter: str) -> tuple[str, ...]:
+    """Return texts, of which one may come alone; none is empty."""
+    if value is None:
+        return ()
+    values = (value,) if isinstance(value, str) else value
+    if not isinstance(values, Sequence) or not all(isinstance(item, str) and item for item in values):
+        raise wrong(parameter, "string or list of strings", value)
+    return tuple(values)
+
+
+def sequence(value: Any, parameter: str) -> Sequence[Any]:
+    """Return a list; None is an empty one."""
+    if value is None:
+        return ()
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise wrong(parameter, "list", value)
+    return value
+
+
+def flag(value: Any, parameter: str) -> bool:
+    """Return a truth value."""
+    if not isinstance(value, bool):
+        raise wrong(parameter, "True or False", value)
+    return value
+
+
+def mapping(value: Any, parameter: str) -> Mapping[str, Any]:
+    """Return a mapping."""
+    if not isinstance(value, Mapping):
+        raise wrong(parameter, "object", value)
+    return value
