@@ -1,4 +1,7 @@
-"""The ledger: what was answered, what is known, what is missing, what it cost; over real files and processes."""
+"""The ledger: what was answered, what is known, what is missing, what it cost; over real files and processes.
+
+What holds of every ledger is tried on a file and on a PostgreSQL database (where there is a server to start).
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from hypothesis import strategies as st
 
 from prsm_lab.errors import InternalError, NotFoundError, ProviderError, RateLimitError
 from prsm_lab.ledger import Ledger, fingerprint, upkeep
+from prsm_lab.settings import Secret
 from prsm_lab.types import (
     Attempt,
     CachePolicy,
@@ -66,8 +70,23 @@ def put(
     return key
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request, tmp_path):
+    """Where a ledger may be: each kind in turn."""
+    if request.param == "sqlite":
+        return tmp_path / "made" / "ledger.db"
+    return Secret(request.getfixturevalue("database"))
+
+
 @pytest.fixture
-def ledger(tmp_path: Path):
+def ledger(address):
+    opened = Ledger.open(address)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def file_ledger(tmp_path: Path):
     opened = Ledger.open(tmp_path / "made" / "ledger.db")
     yield opened
     opened.close()
@@ -185,9 +204,9 @@ def test_nothing_is_known_of_an_empty_ledger(ledger):
     )
 
 
-async def test_written_returns_after_the_commit_and_shares_it(ledger, tmp_path):
+async def test_written_returns_after_the_commit_and_shares_it(ledger, address):
     """Rows that come together are one transaction, and another connection sees them."""
-    reader = sqlite3.connect(ledger.path)
+    reader = Ledger.open(address)
 
     async def one(n: int) -> None:
         put(ledger, f"inf_{n}", ask(str(n)))
@@ -195,11 +214,14 @@ async def test_written_returns_after_the_commit_and_shares_it(ledger, tmp_path):
 
     await asyncio.gather(*(one(n) for n in range(50)))
 
-    assert reader.execute("SELECT count(*) FROM inference WHERE status = 'completed'").fetchone() == (50,)
+    answered = reader.connection.execute("SELECT count(*) FROM inference WHERE status = 'completed'").fetchone()
+    reader.close()
+    assert answered[0] == 50
 
 
-async def test_a_failed_commit_reaches_everybody_who_waits_and_loses_no_row(ledger):
+async def test_a_failed_commit_reaches_everybody_who_waits_and_loses_no_row(file_ledger):
     """Disk full: nobody is told that it was written, and it is written once there is room."""
+    ledger = file_ledger
     ledger.connection.execute("PRAGMA max_page_count = 1").fetchone()  # SQLite takes the file's present size
     put(ledger, "inf_1", ask(), answered("inf_1", "x" * 1_000_000))
     with pytest.raises(InternalError, match="full"):
@@ -212,10 +234,10 @@ async def test_a_failed_commit_reaches_everybody_who_waits_and_loses_no_row(ledg
 CHILD = """
 import asyncio, sys
 sys.path.insert(0, {root!r})
-from pathlib import Path
+from prsm_lab.settings import sealed_address
 from tests_helper import put, ask, Ledger
 async def main():
-    ledger = Ledger.open(Path(sys.argv[1]))
+    ledger = Ledger.open(sealed_address(sys.argv[1]))
     for n in range(10_000):
         put(ledger, f"inf_{{sys.argv[2]}}_{{n}}", ask(f"{{sys.argv[2]}} {{n}}"))
         await ledger.written()
@@ -236,44 +258,42 @@ def child(tmp_path):
     script = tmp_path / "child.py"
     script.write_text(CHILD.format(root=str(tmp_path)))
 
-    def start(path: Path, name: str, count: int) -> subprocess.Popen[str]:
+    def start(address: Path | Secret, name: str, count: int) -> subprocess.Popen[str]:
+        place = address.reveal() if isinstance(address, Secret) else str(address)
         return subprocess.Popen(
-            [sys.executable, str(script), str(path), name, str(count)], stdout=subprocess.PIPE, text=True
+            [sys.executable, str(script), place, name, str(count)], stdout=subprocess.PIPE, text=True
         )
 
     return start
 
 
-def test_after_kill_9_every_answer_that_was_written_is_there(child, tmp_path):
+def test_after_kill_9_every_answer_that_was_written_is_there(child, address):
     """The promise of `written`: durable before anybody sees it."""
-    path = tmp_path / "ledger.db"
-    process = child(path, "a", 10_000)
+    process = child(address, "a", 10_000)
     seen = [int(process.stdout.readline()) for _ in range(40)]
     process.send_signal(signal.SIGKILL)
     seen += [int(line) for line in process.stdout.read().splitlines() if line.strip().isdigit()]
     process.wait()
 
-    ledger = Ledger.open(path)
+    ledger = Ledger.open(address)
     kept = {row[0] for row in ledger.connection.execute("SELECT id FROM inference WHERE status = 'completed'")}
     assert {f"inf_a_{n}" for n in seen} <= kept
     assert upkeep.check(ledger) == []
     ledger.close()
 
 
-def test_two_processes_write_one_ledger_at_once(child, tmp_path):
+def test_two_processes_write_one_ledger_at_once(child, address):
     """Two kernels: nobody is told that the file is locked."""
-    path = tmp_path / "ledger.db"
-    processes = [child(path, name, 100) for name in "ab"]
+    processes = [child(address, name, 100) for name in "ab"]
     assert [process.wait(30) for process in processes if process.communicate()] == [0, 0]
 
-    ledger = Ledger.open(path)
+    ledger = Ledger.open(address)
     assert ledger.usage(Query()).total_requests == 200
     ledger.close()
 
 
-def test_a_question_left_running_by_a_dead_process_is_unknown(child, tmp_path):
+def test_a_question_left_running_by_a_dead_process_is_unknown(ledger):
     """It was sent, it may be billed; it is not shown as running for ever."""
-    ledger = Ledger.open(tmp_path / "ledger.db")
     ledger.start("inf_1", ask(), b"x" * 32, scope=None, created=1.0)
     assert ledger.get("inf_1").status == "running"
     process = subprocess.Popen(["true"])
@@ -282,7 +302,16 @@ def test_a_question_left_running_by_a_dead_process_is_unknown(child, tmp_path):
     ledger.connection.execute("UPDATE inference SET owner = ?", (f"{boot}:{process.pid}",))
 
     assert ledger.get("inf_1").status == "unknown"
-    ledger.close()
+
+
+def test_a_question_of_another_machine_may_run_for_ten_minutes(ledger):
+    """Nobody here can look whether its process lives: it is neither lost at once nor running for ever."""
+    ledger.start("inf_new", ask(), b"x" * 32, scope=None, created=time.time() - 590)
+    ledger.start("inf_old", ask(), b"x" * 32, scope=None, created=time.time() - 610)
+    ledger.flush()
+    ledger.connection.execute("UPDATE inference SET owner = ?", (f"another-machine:{os.getpid()}",))
+
+    assert [ledger.get(one).status for one in ("inf_new", "inf_old")] == ["running", "unknown"]
 
 
 def test_a_ledger_of_a_newer_version_is_refused_and_left_alone(tmp_path):
@@ -315,16 +344,17 @@ def test_a_folder_that_cannot_be_written_warns_and_works_in_memory(tmp_path):
     assert (ledger.path, list(ledger.find([key]))) == (None, [key])
 
 
-def test_the_file_is_its_owners_alone(ledger):
+def test_the_file_is_its_owners_alone(file_ledger):
     """Prompts and answers are private."""
-    assert (ledger.path.stat().st_mode & 0o777, ledger.path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    path = file_ledger.path
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 def test_an_answer_that_was_altered_is_not_served_and_is_reported(ledger):
     """SQLite's own check passes a changed letter."""
     key = put(ledger, "inf_1", ask())
-    ledger.flush()
-    ledger.connection.execute("UPDATE inference SET answer = CAST(replace(answer, 'Hello', 'Jello') AS BLOB)")
+    answer = ledger.connection.execute("SELECT answer FROM inference").fetchone()[0]
+    ledger.connection.execute("UPDATE inference SET answer = ?", (answer.replace(b"Hello", b"Jello"),))
     assert ledger.find([key]) == {}
     assert upkeep.check(ledger) == ["answer of inf_1 was altered after it was written"]
 
@@ -353,15 +383,28 @@ def test_after_a_fork_the_child_writes_through_its_own_connection(ledger):
     assert ledger.get("inf_child").status == "completed"
 
 
-def test_pruning_takes_what_is_old_and_keeps_the_rest(ledger):
+def test_pruning_takes_what_is_old_and_keeps_the_rest(ledger, tmp_path):
     """And export writes one line an inference."""
     put(ledger, "inf_old", ask("old"), created=1.0)
     put(ledger, "inf_new", ask("new"), created=time.time())
     assert upkeep.prune(ledger, before=1000.0) == 1
 
-    out = ledger.path.parent / "out.jsonl"
+    out = tmp_path / "out.jsonl"
     assert upkeep.export(ledger, out) == 1
     assert msgspec.json.decode(out.read_bytes())["record"]["id"] == "inf_new"
+
+
+def test_a_large_ledger_is_pruned_and_exported_in_pieces(ledger, tmp_path, monkeypatch):
+    """Nobody else waits for all of it, and it need not fit into memory."""
+    monkeypatch.setattr(upkeep, "AT_ONCE", 2)
+    for n in range(505):
+        put(ledger, f"inf_{n:03}", ask(str(n)), created=float(n))
+
+    assert upkeep.prune(ledger, before=5.0) == 5
+    assert upkeep.export(ledger, tmp_path / "out.jsonl") == 500
+    assert upkeep.check(ledger) == []
+    ids = [msgspec.json.decode(line)["record"]["id"] for line in (tmp_path / "out.jsonl").read_bytes().splitlines()]
+    assert ids == [f"inf_{n:03}" for n in range(5, 505)]
 
 
 # -------------------------------------------------------------------------------------------------- fingerprints

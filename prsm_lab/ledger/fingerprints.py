@@ -60,6 +60,7 @@ def _who(routing: Routing) -> tuple[Any, ...]:
         routing.max_cost,
         routing.quality_threshold,
         routing.on_unsupported,
+        *(() if routing.only is None else (routing.only,)),  # a field of later: older digests stay as they are
     )
 
 

@@ -1,4 +1,4 @@
-"""Numbered steps from any older ledger to this version's; `PRAGMA user_version` says where a file stands."""
+"""Numbered steps from any older ledger file to this version's; `PRAGMA user_version` says where a file stands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,19 @@ def _m001_tables(connection: sqlite3.Connection) -> None:
     connection.executescript(script)
 
 
-STEPS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_m001_tables,)
+def _m002_share(connection: sqlite3.Connection) -> None:
+    schema = files("prsm_lab.ledger").joinpath("share.sql").read_text(encoding="utf-8")
+    script = f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = 2; COMMIT;"
+    connection.executescript(script)
+
+
+def _m003_votes(connection: sqlite3.Connection) -> None:
+    schema = files("prsm_lab.ledger").joinpath("votes.sql").read_text(encoding="utf-8")
+    script = f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = 3; COMMIT;"
+    connection.executescript(script)
+
+
+STEPS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_m001_tables, _m002_share, _m003_votes)
 """Step n brings a file from version n to n + 1, in one transaction that also sets `user_version`."""
 
 

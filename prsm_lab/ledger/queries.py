@@ -1,11 +1,16 @@
-"""The ledger's statements; values are always bound."""
+"""The ledger's statements, as SQLite and PostgreSQL both understand them; values are always bound.
+
+`CAST(:since AS DOUBLE PRECISION) IS NULL`: PostgreSQL must be told the type of what may be NULL.
+"""
 
 from typing import Final
 
 START: Final = """
-INSERT INTO inference (id, question, scope, run_id, status, owner, requested_model, request, created)
-VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?)
+INSERT INTO inference (id, question, scope, run_id, status, owner, requested_model, request, created, person)
+VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING
 """
+"""The whole group is written again when it is not known whether a commit arrived; ids are random."""
 
 FINISH: Final = """
 UPDATE inference
@@ -19,7 +24,14 @@ UPDATE inference SET status = 'failed', completed = ?, provider = ?, response = 
 WHERE id = ?
 """
 
-ATTEMPT: Final = "INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ATTEMPT: Final = """
+INSERT INTO attempt (inference_id, n, provider, model, started, latency_ms, error_code, error, maybe_billed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (inference_id, n) DO UPDATE
+SET provider = excluded.provider, model = excluded.model, started = excluded.started,
+    latency_ms = excluded.latency_ms, error_code = excluded.error_code, error = excluded.error,
+    maybe_billed = excluded.maybe_billed
+"""
 
 RUN: Final = """
 INSERT INTO run (id, name, scope, kind, created, spec, data) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -28,7 +40,10 @@ ON CONFLICT (id) DO UPDATE SET created = excluded.created, spec = excluded.spec,
 
 FORGET_ITEMS: Final = "DELETE FROM run_item WHERE run_id = ?"
 
-ITEM: Final = "INSERT OR REPLACE INTO run_item VALUES (?, ?, ?)"
+ITEM: Final = """
+INSERT INTO run_item (run_id, position, question) VALUES (?, ?, ?)
+ON CONFLICT (run_id, position) DO UPDATE SET question = excluded.question
+"""
 
 ORDER: Final = (START, FINISH, FAIL, ATTEMPT, RUN, FORGET_ITEMS, ITEM)
 """In which the statements of one commit run."""
@@ -36,12 +51,18 @@ ORDER: Final = (START, FINISH, FAIL, ATTEMPT, RUN, FORGET_ITEMS, ITEM)
 # Answers served again from the cache stand for their source, which is found by the same fingerprint.
 FIND: Final = """
 SELECT question, answer, digest FROM inference
-WHERE question IN (SELECT unhex_(value) FROM json_each(:questions)) AND status = 'completed' AND source_id IS NULL
-  AND (:scope IS NULL OR scope = :scope) AND (:since IS NULL OR created >= :since)
+WHERE question IN ({listed}) AND status = 'completed' AND source_id IS NULL
+  AND (CAST(:scope AS TEXT) IS NULL OR scope = :scope)
+  AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR created >= :since)
+  AND (person = :person OR (person IS NULL AND CAST(:person AS TEXT) IS NULL))
 ORDER BY created
 """
 
-GET: Final = "SELECT * FROM inference WHERE id = ?"
+GET: Final = "SELECT * FROM inference WHERE id = :id AND (CAST(:person AS TEXT) IS NULL OR person = :person)"
+
+HISTORY: Final = """
+SELECT * FROM inference WHERE CAST(:person AS TEXT) IS NULL OR person = :person ORDER BY created DESC LIMIT :limit
+"""
 
 RUN_BY_NAME: Final = "SELECT * FROM run WHERE id = :run OR name = :run ORDER BY created DESC LIMIT 1"
 
@@ -56,7 +77,8 @@ _STATE: Final = """coalesce(
 )"""
 
 REPLAY: Final = (
-    "SELECT state.* FROM run_item item LEFT JOIN inference state ON state.id = "
+    "SELECT state.*, (SELECT count(*) FROM attempt WHERE attempt.inference_id = state.id) AS knocks "
+    "FROM run_item item LEFT JOIN inference state ON state.id = "
     + _STATE.format(scope=":scope")
     + " WHERE item.run_id = :run ORDER BY item.position"
 )
@@ -64,7 +86,8 @@ REPLAY: Final = (
 RUNS: Final = (
     """
 SELECT run.id, run.name, run.scope, run.kind, run.created, run.spec, count(item.position) AS questions,
-       coalesce(sum(state.status = 'completed'), 0) AS answered, coalesce(sum(state.status = 'failed'), 0) AS failed,
+       count(*) FILTER (WHERE state.status = 'completed') AS answered,
+       count(*) FILTER (WHERE state.status = 'failed') AS failed,
        (SELECT sum(cost) FROM inference WHERE inference.run_id = run.id) AS cost
 FROM run LEFT JOIN run_item item ON item.run_id = run.id
 LEFT JOIN inference state ON state.id = """

@@ -10,10 +10,10 @@ import msgspec
 from prsm_lab.types import Inference, Record, Run
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
     from prsm_lab.errors import PRSMError
+    from prsm_lab.ledger.database import Row
     from prsm_lab.types import Attempt, PriceLine, Reply, Request
 
 _json = msgspec.json.Encoder(enc_hook=str).encode
@@ -21,7 +21,7 @@ _decode_inference = msgspec.json.Decoder(Inference).decode
 
 
 def text(value: object) -> str:
-    """JSON as text that any SQLite reader can show; lone surrogates are escaped, not lost."""
+    """JSON as text that any reader of the database can show; lone surrogates are escaped, not lost."""
     try:
         return _json(value).decode()
     except (UnicodeEncodeError, ValueError):
@@ -48,7 +48,7 @@ def opened(
     id: str, request: Request, question: bytes, scope: str | None, created: float, owner: str
 ) -> tuple[Any, ...]:
     asked = {"messages": request.messages, "options": request.options, "sample": request.sample}
-    return (id, question, scope, request.run, owner, request.model, text(asked), created)
+    return (id, question, scope, request.run, owner, request.model, text(asked), created, request.person)
 
 
 def completed(inference: Inference, price: PriceLine | None, source: str | None) -> tuple[Any, ...]:
@@ -57,7 +57,7 @@ def completed(inference: Inference, price: PriceLine | None, source: str | None)
         inference.completed,
         inference.model,
         inference.provider,
-        inference.content,
+        _escaped(inference.content),
         inference.finish_reason,
         inference.usage.prompt_tokens,
         inference.usage.completion_tokens,
@@ -75,17 +75,17 @@ def completed(inference: Inference, price: PriceLine | None, source: str | None)
 def failed(id: str, error: PRSMError, when: float, partial: Reply | None) -> tuple[Any, ...]:
     provider = error.provider or (error.attempts[-1].provider if error.attempts else None)
     shown = None if partial is None else partial.text
-    return (when, provider, shown, error.code, text(error.to_dict()["error"]), id)
+    return (when, provider, _escaped(shown), error.code, text(error.to_dict()["error"]), id)
 
 
 def knocks(id: str, attempts: Sequence[Attempt]) -> list[tuple[Any, ...]]:
     return [
-        (id, n, a.provider, a.model, a.started, a.latency_ms, a.error_code, a.error, a.maybe_billed)
+        (id, n, a.provider, a.model, a.started, a.latency_ms, a.error_code, _escaped(a.error), a.maybe_billed)
         for n, a in enumerate(attempts)
     ]
 
 
-def inference(row: sqlite3.Row) -> Inference | None:
+def inference(row: Row) -> Inference | None:
     """Read an answer back; None if the row was altered since it was written."""
     answer = row["answer"]
     if answer is None or digest(answer) != row["digest"]:
@@ -93,7 +93,7 @@ def inference(row: sqlite3.Row) -> Inference | None:
     return _decode_inference(answer)
 
 
-def record(row: sqlite3.Row, *, alive: bool) -> Record:
+def record(row: Row, *, alive: bool) -> Record:
     """Say what is known of one inference; `alive`: the process that asked still runs."""
     status = row["status"]
     return Record(
@@ -107,10 +107,11 @@ def record(row: sqlite3.Row, *, alive: bool) -> Record:
         inference=inference(row),
         error=None if row["error"] is None else msgspec.json.decode(row["error"]),
         partial=row["response"] if status == "failed" else None,
+        knocks=row["knocks"] if "knocks" in row.keys() else None,  # noqa: SIM118 -- a row iterates over its values
     )
 
 
-def run(row: sqlite3.Row, *, data: bool = False) -> Run:
+def run(row: Row, *, data: bool = False) -> Run:
     keys = row.keys()
     return Run(
         id=row["id"],

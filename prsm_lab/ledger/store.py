@@ -1,17 +1,13 @@
-"""The ledger's file: group commits of what happens, look-ups of what is known.
+"""The ledger: group commits of what happens, look-ups of what is known.
 
 Everything runs on the engine's one loop. Rows are queued and committed in groups (`written` waits for that):
 an answer is durable before anybody sees it, and a busy engine pays for one commit per few milliseconds, not
 for one per row. Measured here: 784 commits a second with `synchronous=FULL`, so grouping makes FULL affordable.
-
-SQLite before 3.51.3 can corrupt a WAL file when two processes checkpoint and write at once (its "WAL-reset
-bug"); the window is small, and `prsm-lab ledger check` finds the damage.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sqlite3
 import time
@@ -20,70 +16,87 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from prsm_lab.errors import InternalError, NotFoundError
-from prsm_lab.ledger import migrations, queries, rows
+from prsm_lab.ledger import owners, queries, rows
+from prsm_lab.ledger.accounts import Accounts
+from prsm_lab.ledger.database import connect, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from prsm_lab.errors import PRSMError
+    from prsm_lab.ledger.database import Database, Row
+    from prsm_lab.settings import Secret
     from prsm_lab.types import Attempt, Inference, PriceLine, Query, Record, Reply, Report, Request, Run
 
 GROUP_SECONDS: Final = 0.005
-"""The longest that a row waits for others to share its commit."""
-BUSY_SECONDS: Final = 30.0
+"""The longest that a row waits for others to share its commit; where nobody shared the last one, it does not wait."""
 LOOKUP: Final = 500
+
+_before_fork: Final[list[Database]] = []
+"""Connections of the parent process: here they must be neither used nor closed, which would end them there."""
 
 
 class Ledger:
-    """One SQLite file, or memory; made by `open`."""
+    """One SQLite file, memory, or a PostgreSQL database; made by `open`."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
+    def __init__(self, connection: Database, address: Path | Secret | None) -> None:
         self._connection = connection
-        self.path = path
-        """The file; None: in memory, gone with the process."""
+        self._address = address
         self._pid = os.getpid()
-        self._owner = f"{_boot_id()}:{self._pid}"
+        self._owner = owners.this_process()
         self._queue: list[tuple[str, Any]] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._last_commit = 0.0
+        self._shared = False
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None: in memory, gone with the process, or in a database."""
+        return self._address if isinstance(self._address, Path) else None
+
+    @property
+    def name(self) -> str:
+        """Where it is, as a person may see it: without user and password."""
+        return self._connection.name
 
     # --------------------------------------------------------------------------------------- open and close
 
     @classmethod
-    def open(cls, path: Path | None) -> Ledger:
-        """Open a ledger file, make it if there is none.
+    def open(cls, address: Path | Secret | None) -> Ledger:
+        """Open a ledger, make its tables if there are none.
 
         Where no file can be made or written, it warns once and works in memory: a ledger must never stand
-        between a person and an answer.
+        between a person and an answer. A database that cannot be reached is an error: several servers share it.
 
         Args:
-            path: The file; None: in memory.
+            address: The file; the URL of a PostgreSQL database; None: in memory.
 
         Raises:
-            InternalError: If the file is no ledger, is damaged, or was written by a newer version. It is left
-                as it is.
+            InternalError: If it is no ledger, is damaged, was written by a newer version, or cannot be reached. It
+                is left as it is.
         """
-        if path is None:
-            return cls(_connect(":memory:"), None)
+        if not isinstance(address, Path):
+            return cls(connect(address), address)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            made = not path.exists()
-            connection = _connect(str(path))
+            address.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            made = not address.exists()
+            connection = connect(address)
             if made:
-                path.chmod(0o600)
+                address.chmod(0o600)
         except (OSError, sqlite3.OperationalError) as fault:
             warnings.warn(
-                f"The ledger {path} cannot be written ({fault}). This session is kept in memory only: nothing can be "
-                "resumed after it. Set PRSM_LEDGER or Client(ledger=…) to a writable file.",
+                f"The ledger {address} cannot be written ({fault}). This session is kept in memory only: nothing can "
+                "be resumed after it. Set PRSM_LEDGER or Client(ledger=…) to a writable file.",
                 stacklevel=2,
             )
-            return cls(_connect(":memory:"), None)
-        return cls(connection, path)
+            return cls(connect(None), None)
+        return cls(connection, address)
 
     def close(self) -> None:
-        """Commit what is queued and close the file."""
-        with contextlib.suppress(sqlite3.ProgrammingError):
+        """Commit what is queued and close the connection."""
+        try:
             self.flush()
+        finally:
             self._connection.close()
 
     # ------------------------------------------------------------------------------------- what happens
@@ -129,7 +142,7 @@ class Ledger:
         self._waiting.append(written)
         if len(self._waiting) == 1:
             due = self._last_commit + GROUP_SECONDS - time.monotonic()
-            if due > 0:
+            if self._shared and due > 0:
                 loop.call_later(due, self._commit_group)
             else:
                 loop.call_soon(self._commit_group)
@@ -137,6 +150,7 @@ class Ledger:
 
     def _commit_group(self) -> None:
         waiting, self._waiting = self._waiting, []
+        self._shared = len(waiting) > 1
         try:
             self.flush()
         except InternalError as fault:
@@ -154,19 +168,13 @@ class Ledger:
             return
         self._check_process()
         try:
-            self._connection.execute("BEGIN IMMEDIATE")  # never upgrade a snapshot: that fails without waiting
-            try:
+            with self._connection.transaction() as connection:
                 for statement, values in _grouped(self._queue):
-                    self._connection.executemany(statement, values)
-            except BaseException:
-                if self._connection.in_transaction:  # SQLite itself has rolled back when the disk is full
-                    self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-        except (sqlite3.OperationalError, sqlite3.DatabaseError) as fault:
+                    connection.executemany(statement, values)
+        except self._connection.FAULTS as fault:
             raise InternalError(
-                f"The ledger {self.path or 'in memory'} could not be written ({fault}); {len(self._queue)} rows wait "
-                "in memory. Free disk space or close the program that holds the file, then go on.",
+                f"The ledger {self.name} could not be written ({words(fault)}); {len(self._queue)} rows wait in "
+                f"memory. {self._connection.REMEDY}",
                 details={"kind": "ledger"},
             ) from fault
         self._queue.clear()
@@ -175,7 +183,13 @@ class Ledger:
     # ----------------------------------------------------------------------------------------- what is known
 
     def find(
-        self, fingerprints: Sequence[bytes], *, scope: str | None = None, since: float | None = None, whole: bool = True
+        self,
+        fingerprints: Sequence[bytes],
+        *,
+        scope: str | None = None,
+        since: float | None = None,
+        person: str | None = None,
+        whole: bool = True,
     ) -> dict[bytes, Inference]:
         """Return the latest good answer to each question that has one.
 
@@ -183,31 +197,50 @@ class Ledger:
             fingerprints: The questions.
             scope: Only answers that runs of this scope paid for; None: any.
             since: Only answers asked at or after this Unix time.
+            person: Whose answers; None: the owner's own.
             whole: Leave out answers that were cut at a length limit or withheld by a filter: a cache never
                 serves them, while a resumed run takes them as they are.
         """
         self._ready()
         known: dict[bytes, Inference] = {}
+        statement = self._connection.FIND
         for part in _parts(fingerprints, LOOKUP):
             wanted = {"questions": rows.text([key.hex() for key in part]), "scope": scope, "since": since}
-            for row in self._connection.execute(queries.FIND, wanted):  # oldest first: the latest good one stays
+            wanted["person"] = person
+            for row in self._connection.execute(statement, wanted):  # oldest first: the latest good one stays
                 answer = rows.inference(row)
                 if answer is None or (whole and answer.finish_reason in ("length", "content_filter")):
                     continue
                 known[row["question"]] = answer
         return known
 
-    def get(self, id: str) -> Record:
+    def get(self, id: str, *, person: str | None = None) -> Record:
         """Return what is known of one inference.
 
+        Args:
+            id: The inference's.
+            person: Only if this person asked it; None: whoever did.
+
         Raises:
-            NotFoundError: If nothing is.
+            NotFoundError: If nothing is, or it is somebody else's: the two cannot be told apart.
         """
         self._ready()
-        row = self._connection.execute(queries.GET, (id,)).fetchone()
+        row = self._connection.execute(queries.GET, {"id": id, "person": person}).fetchone()
         if row is None:
             raise NotFoundError(f"No inference {id!r} in this ledger.", details={"parameter": "inference_id"})
-        return rows.record(row, alive=_alive(row["owner"]))
+        return rows.record(row, alive=_alive(row))
+
+    def history(self, limit: int, *, person: str | None = None) -> list[Record]:
+        """Return the latest inferences, newest first; `person`: only theirs."""
+        self._ready()
+        found = self._connection.execute(queries.HISTORY, {"person": person, "limit": limit}).fetchall()
+        return [rows.record(row, alive=_alive(row)) for row in found]
+
+    def accounts(self) -> Accounts:
+        """Open the part that a share server keeps: keys, seats, limits, idempotency keys."""
+        if self._address is None:
+            return Accounts(self._connection, self._owner, borrowed=True)
+        return Accounts(connect(self._address), self._owner)
 
     def runs(self) -> list[Run]:
         """List runs, newest first, with how far they came."""
@@ -226,7 +259,7 @@ class Ledger:
             raise NotFoundError(f"No run {run!r} in this ledger; lab.runs() lists them.", details={"parameter": "run"})
         found = rows.run(row, data=True)
         items = self._connection.execute(queries.REPLAY, {"run": found.id, "scope": found.scope})
-        return found, [None if i["id"] is None else rows.record(i, alive=_alive(i["owner"])) for i in items]
+        return found, [None if item["id"] is None else rows.record(item, alive=_alive(item)) for item in items]
 
     def usage(self, query: Query) -> Report:
         """Sum up a time span."""
@@ -245,7 +278,7 @@ class Ledger:
     # -------------------------------------------------------------------------------------------------- helpers
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Database:
         """The open connection, for the upkeep commands of this room."""
         self._ready()
         return self._connection
@@ -258,38 +291,16 @@ class Ledger:
     def _check_process(self) -> None:
         if os.getpid() == self._pid:
             return
-        if self.path is None:
+        if self._address is None:
             raise InternalError("This in-memory ledger belongs to the process before the fork; make a new Client.")
-        self._connection = _connect(str(self.path))  # a connection must never be used on both sides of a fork
+        _before_fork.append(self._connection)
+        self._connection = connect(self._address)
         self._pid = os.getpid()
-        self._owner = f"{_boot_id()}:{self._pid}"
+        self._owner = owners.this_process()
 
 
-def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.row_factory = sqlite3.Row
-    try:
-        for pragma in (
-            "PRAGMA journal_mode = WAL",
-            "PRAGMA synchronous = FULL",
-            "PRAGMA foreign_keys = ON",
-            "PRAGMA trusted_schema = OFF",
-            "PRAGMA cell_size_check = ON",
-            "PRAGMA mmap_size = 268435456",
-        ):
-            connection.execute(pragma)
-        migrations.migrate(connection, path)
-    except sqlite3.OperationalError:
-        connection.close()
-        raise
-    except sqlite3.DatabaseError as fault:
-        connection.close()
-        raise InternalError(
-            f"{path} is damaged or no ledger ({fault}). It was left as it is: move it away, or point PRSM_LEDGER to "
-            "another file; `prsm-lab ledger check` tells more.",
-            details={"kind": "ledger"},
-        ) from fault
-    return connection
+def _alive(row: Row) -> bool:
+    return row["status"] != "running" or owners.alive(row["owner"], row["created"])
 
 
 def _grouped(queue: list[tuple[str, Any]]) -> Iterator[tuple[str, list[Any]]]:
@@ -303,26 +314,3 @@ def _grouped(queue: list[tuple[str, Any]]) -> Iterator[tuple[str, list[Any]]]:
 def _parts(items: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _boot_id() -> str:
-    """Tell this start of this machine from others, so that a reused process id is not taken for the owner."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        import socket
-
-        return socket.gethostname()
-
-
-def _alive(owner: str) -> bool:
-    boot, _, pid = owner.rpartition(":")
-    if boot != _boot_id():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # it lives, under another user
-    return True

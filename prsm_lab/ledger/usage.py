@@ -16,30 +16,38 @@ import msgspec
 from prsm_lab.types import Query, Report
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Sequence
+
+    from prsm_lab.ledger.database import Database, Row
 
 ROWS: Final = """
 SELECT created, status, coalesce(model, requested_model) AS model, provider, prompt_tokens, completion_tokens, cost,
-       latency_ms, cached
+       latency_ms, cached, person
 FROM inference
 WHERE status <> 'running' AND (error_code IS NULL OR error_code <> 'cancelled')
-  AND (:since IS NULL OR created >= :since) AND (:until IS NULL OR created < :until)
-  AND (:model IS NULL OR model = :model OR requested_model = :model) AND (:provider IS NULL OR provider = :provider)
+  AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR created >= :since)
+  AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR created < :until)
+  AND (CAST(:model AS TEXT) IS NULL OR model = :model OR requested_model = :model)
+  AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+  AND (CAST(:person AS TEXT) IS NULL OR person = :person)
 """
 
 KNOCKS: Final = "SELECT provider, model, latency_ms, error_code FROM attempt WHERE started >= ?"
 
 
-def report(connection: sqlite3.Connection, query: Query) -> Report:
+def report(connection: Database, query: Query) -> Report:
     """Sum up the finished inferences that a query covers, and each of its groups."""
     found = connection.execute(
-        ROWS, {"since": query.since, "until": query.until, "model": query.model, "provider": query.provider}
-    ).fetchall()
+        ROWS,
+        {
+            "since": query.since, "until": query.until, "model": query.model, "provider": query.provider,
+            "person": query.person,
+        },
+    ).fetchall()  # fmt: skip
     whole = _summed(found)
     if not query.group_by:
         return whole
-    groups: defaultdict[tuple[Any, ...], list[sqlite3.Row]] = defaultdict(list)
+    groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in found:
         groups[tuple(_key(row, name) for name in query.group_by)].append(row)
     lines = tuple(
@@ -49,10 +57,10 @@ def report(connection: sqlite3.Connection, query: Query) -> Report:
     return msgspec.structs.replace(whole, groups=lines)
 
 
-def _key(row: sqlite3.Row, name: str) -> Any:
+def _key(row: Row, name: str) -> Any:
     if name == "day":
         return datetime.datetime.fromtimestamp(row["created"], datetime.UTC).date().isoformat()
-    return row[name]
+    return row["person"] if name == "key" else row[name]
 
 
 def _fields(summed: Report) -> dict[str, Any]:
@@ -61,7 +69,7 @@ def _fields(summed: Report) -> dict[str, Any]:
     return fields
 
 
-def _summed(found: Sequence[sqlite3.Row]) -> Report:
+def _summed(found: Sequence[Row]) -> Report:
     answered = [row for row in found if row["status"] == "completed"]
     latencies = sorted(row["latency_ms"] for row in answered if not row["cached"] and row["latency_ms"] is not None)
     counted = [row for row in answered if row["prompt_tokens"] is not None and row["completion_tokens"] is not None]
@@ -94,7 +102,7 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-def recent(connection: sqlite3.Connection, since: float) -> dict[tuple[str, str], tuple[int, int, float | None]]:
+def recent(connection: Database, since: float) -> dict[tuple[str, str], tuple[int, int, float | None]]:
     """Return attempts, failures and median latency in ms by (provider, model id)."""
     groups: defaultdict[tuple[str, str], list[tuple[float | None, str | None]]] = defaultdict(list)
     for row in connection.execute(KNOCKS, (since,)):
