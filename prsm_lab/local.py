@@ -222,12 +222,21 @@ def _path(model: str | Path) -> Path:
     return path.resolve()
 
 
-def _serve(path: Path, name: str, threads: int) -> LocalModel:
+def needed() -> None:
+    """Check that weights can be run here.
+
+    Raises:
+        ProviderError: If the extra is not installed.
+    """
     if find_spec("xllamacpp") is None:
         raise ProviderError(
             'Local models need the extra "local": pip install "prsm-lab[local]".',
             provider="local", details={"kind": "extra"}, verdict="next", max_retries=0,
         )  # fmt: skip
+
+
+def _serve(path: Path, name: str, threads: int) -> LocalModel:
+    needed()
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()

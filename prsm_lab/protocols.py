@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from prsm_lab.errors import PRSMError
     from prsm_lab.types import Delta, Inference, Model, Query, Record, Reply, Report, Request, Run, Target
 
 
@@ -30,6 +31,10 @@ class Engine(Protocol):
         """Return for each question the answer that runs of this scope already paid for, or None."""
         ...
 
+    async def refuse(self, request: Request, error: PRSMError) -> None:
+        """Write down a question that was refused before it could be asked."""
+        ...
+
     async def begin(self, run: Run, requests: Sequence[Request]) -> None:
         """Write down what a run is going to ask, so that `replay` can lay it out again."""
         ...
@@ -42,8 +47,16 @@ class Engine(Protocol):
         """Return a run by id or name with the state of each of its questions, in order."""
         ...
 
-    async def get(self, id: str) -> Record:
-        """Return what is known of one inference; `NotFoundError` if nothing is."""
+    async def get(self, id: str, *, person: str | None = None) -> Record:
+        """Return what is known of one inference; `NotFoundError` if nothing is, or it is not this person's."""
+        ...
+
+    async def history(self, limit: int, *, person: str | None = None) -> list[Record]:
+        """List the latest inferences, newest first."""
+        ...
+
+    async def worst_case(self, request: Request) -> float | None:
+        """Return the most that a question can cost in USD; None where a price or a limit of its length is unknown."""
         ...
 
     async def usage(self, query: Query) -> Report:
@@ -52,6 +65,10 @@ class Engine(Protocol):
 
     async def models(self) -> tuple[Model, ...]:
         """Return the catalogue."""
+        ...
+
+    async def model(self, name: str) -> Model:
+        """Return one model by name or alias; `NotFoundError` names the nearest."""
         ...
 
     async def aclose(self) -> None: ...

@@ -5,6 +5,7 @@ Order for every key and URL: argument, then environment, then keyring. Nothing i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from importlib.util import find_spec
@@ -20,7 +21,10 @@ from prsm_lab.types import Value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Access", "Secret", "Settings", "access", "sealed", "secret", "settings"]
+__all__ = [
+    "Access", "Secret", "Settings", "access", "address", "keep", "kept", "limits_address", "place", "sealed",
+    "sealed_address", "secret", "settings", "unkeep", "usual_url",
+]  # fmt: skip
 
 
 class _Variables(msgspec.Struct, frozen=True):
@@ -95,8 +99,10 @@ class Settings(Value, frozen=True, kw_only=True):
     api_url: str | None = None
     """A share server: set, the client is a remote one."""
     api_key: Secret | None = None
-    ledger: Path | None = None
-    """File of the ledger; None: in memory."""
+    proxy_token: Secret | None = None
+    """What a proxy in front of the share server asks for: the token of Jupyter or JupyterHub."""
+    ledger: Path | Secret | None = None
+    """File of the ledger, or the URL of a PostgreSQL database, which may hold a password; None: in memory."""
     providers: dict[str, Access] = {}
 
 
@@ -168,15 +174,15 @@ def access(
     """
     api_key = sealed(api_key)
     known = VARIABLES.get(provider)
-    url = base_url or (_variable(known.url, environ) if known and known.url else None) or (known and known.default_url)
+    url = base_url or usual_url(provider, environ=environ)
     if not url:
         raise InvalidRequestError(
             f"Provider {provider!r} needs a base_url, e.g. providers={{{provider!r}: {{'base_url': "
             "'http://localhost:8000/v1'}}.",
             details={"parameter": "base_url"},
         )
-    url = _checked_url(url, provider)
-    key, source = _key(provider, api_key, known.keys if known else (f"{provider.upper()}_API_KEY",), environ)
+    url = address(url, provider)
+    key, source = _key(provider, url, api_key, known.keys if known else (f"{provider.upper()}_API_KEY",), environ)
     return Access(
         provider=provider,
         base_url=url,
@@ -187,11 +193,18 @@ def access(
     )
 
 
+def usual_url(provider: str, *, environ: Mapping[str, str] | None = None) -> str | None:
+    """Return where a built-in provider is unless somebody says otherwise: by the environment, then by its SDK."""
+    known = VARIABLES.get(provider)
+    return None if known is None else (known.url and _variable(known.url, environ)) or known.default_url
+
+
 def settings(
     *,
     api_key: str | Secret | None = None,
     base_url: str | None = None,
-    ledger: str | Path | None = None,
+    proxy_token: str | Secret | None = None,
+    ledger: str | Path | Secret | None = None,
     providers: Mapping[str, Mapping[str, Any]] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
@@ -200,18 +213,22 @@ def settings(
     Args:
         api_key: Key of a share server.
         base_url: Address of a share server; makes the client a remote one.
-        ledger: File of the ledger, or `":memory:"`; default `PRSM_LEDGER`, then the platform's data folder.
+        proxy_token: Token for a proxy in front of the share server; default `PRSM_PROXY_TOKEN`.
+        ledger: File of the ledger, `":memory:"`, or `postgresql://user:password@host/database`; default
+            `PRSM_LEDGER`, then the platform's data folder.
         providers: `{name: {"api_key": …, "base_url": …}}`; the three built-in ones are always there.
         environ: Stands in for `os.environ` in tests.
     """
     url = base_url or _variable("PRSM_API_URL", environ)
     own_key = sealed(api_key or _variable("PRSM_API_KEY", environ))
+    token = sealed(proxy_token or _variable("PRSM_PROXY_TOKEN", environ))
     given = dict(providers or {})
     names = [*VARIABLES, *(name for name in given if name not in VARIABLES)]
     return Settings(
         api_url=url.rstrip("/") if url else None,
         api_key=secret(own_key, name="api_key" if api_key else "PRSM_API_KEY") if own_key else None,
-        ledger=_ledger_path(ledger, environ),
+        proxy_token=secret(token, name="proxy_token" if proxy_token else "PRSM_PROXY_TOKEN") if token else None,
+        ledger=_ledger(sealed_address(ledger), environ),
         providers={name: access(name, environ=environ, **given.get(name, {})) for name in names},
     )
 
@@ -221,17 +238,41 @@ def _variable(name: str, environ: Mapping[str, str] | None) -> str | None:
     return (os.environ if environ is None else environ).get(name)
 
 
-def _ledger_path(given: str | Path | None, environ: Mapping[str, str] | None) -> Path | None:
-    chosen = given or _variable("PRSM_LEDGER", environ)
+def sealed_address(given: str | Path | Secret | None) -> Path | Secret | None:
+    """Wrap a URL, which may hold a password, and make a path of the name of a file.
+
+    >>> sealed_address("postgresql://ana:secret@db.example.org/lab")
+    Secret(set)
+    """
+    if isinstance(given, str):
+        return Secret(given) if "://" in given else Path(given)
+    return given
+
+
+def limits_address(given: str | Secret | None, *, environ: Mapping[str, str] | None = None) -> Secret | None:
+    """Return the URL of the Redis that keeps a share server's rate limits: argument, then `PRSM_LIMITS`."""
+    return sealed(given or _variable("PRSM_LIMITS", environ) or None)
+
+
+def _ledger(given: Path | Secret | None, environ: Mapping[str, str] | None) -> Path | Secret | None:
+    chosen = given or sealed_address(_variable("PRSM_LEDGER", environ) or None)
+    if isinstance(chosen, Path):
+        return None if str(chosen) == ":memory:" else chosen.expanduser()
     if chosen is not None:
-        return None if str(chosen) == ":memory:" else Path(chosen).expanduser()
+        if not chosen.reveal().startswith(("postgresql://", "postgres://")):
+            raise InvalidRequestError(
+                "ledger must be a file, ':memory:', or postgresql://user:password@host/database, not another kind of "
+                "URL.",
+                details={"parameter": "ledger"},
+            )
+        return chosen
     import platformdirs
 
     return Path(platformdirs.user_data_dir("prsm-lab", appauthor=False)) / "ledger.db"
 
 
 def _key(
-    provider: str, argument: Secret | None, variables: tuple[str, ...], environ: Mapping[str, str] | None
+    provider: str, url: str, argument: Secret | None, variables: tuple[str, ...], environ: Mapping[str, str] | None
 ) -> tuple[Secret | None, str | None]:
     if argument is not None:
         return secret(argument, name=f"api_key of provider {provider!r}"), "argument"
@@ -239,13 +280,92 @@ def _key(
         found = sealed(_variable(variable, environ))
         if found is not None and found.reveal():
             return secret(found, name=variable), f"environment {variable}"
-    stored = sealed(_from_keyring(provider)) if environ is None else None
-    if stored:
-        return secret(stored, name=f"keyring entry {KEYRING_SERVICE}/{provider}"), "keyring"
-    return None, None
+    stored = kept(provider, url) if environ is None else None
+    return (None, None) if stored is None else (stored, "keyring")
 
 
-def _from_keyring(provider: str) -> str | None:
+# --------------------------------------------------------------------------------------------------- the keyring
+
+
+def place(url: str) -> str:
+    """Return the place that a key belongs to: scheme, host and port of an address."""
+    parts = urlsplit(url)
+    try:
+        port: object = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        port = "none"  # out of range: no key belongs there, and asking says what is wrong
+    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
+
+
+def keep(provider: str, url: str, key: Secret) -> None:
+    """Put a key into the system's keyring, for one provider at one place.
+
+    Raises:
+        InvalidRequestError: If there is no keyring, or it keeps nothing.
+    """
+    _needs_keyring()
+    import keyring
+    import keyring.errors
+
+    entry, problem = _entry(provider, url), None
+    try:
+        keyring.set_password(KEYRING_SERVICE, entry, key.reveal())
+        if keyring.get_password(KEYRING_SERVICE, entry) != key.reveal():
+            problem = "it keeps nothing"
+    except keyring.errors.KeyringError as fault:
+        problem = type(fault).__name__  # its text may hold the key
+    if problem is not None:
+        raise InvalidRequestError(
+            f"This machine's keyring did not take the key ({problem}). It is set for this kernel only; to have it next "
+            "time, set it in the environment that Jupyter is started from.",
+            details={"parameter": "keep"},
+        )
+
+
+def unkeep(provider: str, url: str) -> None:
+    """Take a key out of the keyring again, if it is there."""
+    _needs_keyring()
+    import keyring
+    import keyring.errors
+
+    for entry in _entries(provider, url):
+        with contextlib.suppress(keyring.errors.KeyringError):
+            keyring.delete_password(KEYRING_SERVICE, entry)
+
+
+def _needs_keyring() -> None:
+    """Check that the extra is installed.
+
+    Raises:
+        InvalidRequestError: If it is not.
+    """
+    if find_spec("keyring") is None:
+        raise InvalidRequestError(
+            'Keys are kept in the keyring by the extra "keyring": pip install "prsm-lab[keyring]".',
+            details={"parameter": "keep"},
+        )
+
+
+def kept(provider: str, url: str) -> Secret | None:
+    """Return the key that the system's keyring has for a provider at a place."""
+    stored = sealed(_from_keyring(provider, url))
+    return secret(stored, name=f"keyring entry {KEYRING_SERVICE}/{provider}") if stored else None
+
+
+def _entry(provider: str, url: str) -> str:
+    """The entry's name: a built-in provider's at its usual place, else with the place: it is sent nowhere else."""
+    known = VARIABLES.get(provider)
+    usual = known is not None and known.default_url is not None and place(known.default_url) == place(url)
+    return provider if usual else f"{provider} at {place(url)}"
+
+
+def _entries(provider: str, url: str) -> tuple[str, ...]:
+    """Where a key may be: a server of one's own may have been entered by its name alone."""
+    entry = _entry(provider, url)
+    return (entry,) if provider in VARIABLES else (entry, provider)
+
+
+def _from_keyring(provider: str, url: str) -> str | None:
     """Ask the system's keyring, if the extra is installed and there is one: headless machines have none."""
     if find_spec("keyring") is None:
         return None
@@ -253,13 +373,18 @@ def _from_keyring(provider: str) -> str | None:
     import keyring.errors
 
     try:
-        stored: str | None = keyring.get_password(KEYRING_SERVICE, provider)
+        found = (keyring.get_password(KEYRING_SERVICE, entry) for entry in _entries(provider, url))
+        return next((stored for stored in found if stored), None)
     except keyring.errors.KeyringError:
         return None
-    return stored
 
 
-def _checked_url(url: str, provider: str) -> str:
+def address(url: str, provider: str) -> str:
+    """Check a provider's base URL and return it without a slash at its end.
+
+    Raises:
+        InvalidRequestError: If it is no http(s) address, or holds a password.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidRequestError(

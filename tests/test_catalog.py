@@ -36,6 +36,10 @@ def test_every_model_of_the_seed_is_known_at_its_provider():
     ("name", "date", "successor"),
     [
         ("gpt-4", "2026-10-23", "gpt-6-sol"),
+        ("gpt-4.1-nano", "2026-10-23", "gpt-6-luna"),
+        ("o3-mini", "2026-10-23", "gpt-6-sol"),
+        ("gpt-3.5-turbo-16k", "2024-09-13", "gpt-6-luna"),
+        ("claude-3-sonnet", "2025-07-21", "claude-sonnet-5-5"),
         ("claude-2.1", "2025-07-21", "claude-sonnet-5-5"),
         ("claude-3-opus", "2026-01-05", "claude-opus-5-5"),
     ],

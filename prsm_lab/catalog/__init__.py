@@ -172,8 +172,11 @@ def equivalent(model: Model, provider: str) -> Model | None:
 
 def is_retired(model: Model, today: datetime.date | None = None) -> bool:
     """Tell whether a model's provider has shut it by a day (default today)."""
-    day = today or datetime.datetime.now(datetime.UTC).date()
-    return model.retired is not None and model.retired <= day.isoformat()
+    return model.retired is not None and model.retired <= (today or _today()).isoformat()
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()
 
 
 def retirement_note(model: Model, today: datetime.date | None = None) -> str | None:

@@ -118,6 +118,8 @@ def cost(usage: Usage, prices: PriceLine | None) -> float | None:
     """
     if usage.charged is not None:
         return usage.charged
+    if prices is not None and prices.input == prices.output == 0 and not prices.steps:
+        return 0.0  # however many tokens
     if prices is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     factor = 1.0 if usage.tier is None else TIERS.get(usage.tier)
@@ -155,16 +157,15 @@ def _merged(prices: PriceLine, count: int) -> PriceLine:
 
 
 def worst_case(prompt_tokens: int, max_tokens: int, prices: PriceLine | None) -> float | None:
-    """Return the most that a request can cost in USD: its whole prompt uncached, its limit used up.
+    """Return the most that a request can cost in USD: its prompt at the dearest input price, its limit used up.
 
     >>> worst_case(1000, 1000, PriceLine(input=1.0, output=2.0))
     0.003
     """
     if prices is None:
         return None
-    dearest = PriceLine(
-        input=_max(prices.input, prices.cache_write, prices.cache_write_1h), output=prices.output, steps=prices.steps
-    )
+    at = _step(prices, prompt_tokens)
+    dearest = PriceLine(input=_max(at.input, at.cache_read, at.cache_write, at.cache_write_1h), output=at.output)
     return cost(Usage(prompt_tokens=prompt_tokens, completion_tokens=max_tokens), dearest)
 
 
@@ -221,12 +222,16 @@ def reset() -> None:
     _warned.clear()
 
 
-def warn_unpriced(model: str) -> None:
-    """Warn once per model that its cost is not known."""
-    if model not in _warned:
-        _warned[model] = None
-        warnings.warn(
+def warn_unpriced(model: str, prices: PriceLine | None = None) -> None:
+    """Warn once per model that its cost is not known: it has no price, or did not say how many tokens it used."""
+    if model in _warned:
+        return
+    _warned[model] = None
+    if prices is None:
+        why = (
             f"No price is known for {model!r}: its cost is NA. Set one with "
-            f"lab.prices.set({model!r}, input=…, output=…) in USD per million tokens.",
-            stacklevel=2,
+            f"lab.prices.set({model!r}, input=…, output=…) in USD per million tokens."
         )
+    else:
+        why = f"{model!r} has a price but does not say how many tokens it used: its cost is NA."
+    warnings.warn(why, stacklevel=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from prsm_lab.providers import messages
@@ -19,6 +19,8 @@ class Anthropic(Window):
     >>> Anthropic(access("anthropic", api_key="sk-ant-1", environ={})).origin
     'https://api.anthropic.com'
     """
+
+    listing: ClassVar[str] = "/v1/models?limit=1000"
 
     def _make_client(self) -> Any:
         import anthropic

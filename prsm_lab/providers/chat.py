@@ -109,6 +109,7 @@ class _Choice(Lenient):
     message: _Said | None = None
     delta: _Said | None = None
     finish_reason: Any = None
+    logprobs: dict[str, Any] | None = None
 
 
 class _Answer(Lenient):
@@ -196,6 +197,7 @@ def from_wire(raw: bytes, *, provider: str) -> Reply:
         tool_calls=calls,
         provider_id=word(answer.id),
         raw_finish=None if ended in FINISH else ended,
+        logprobs=choice.logprobs,
         repaired=mended,
     )
 
@@ -238,6 +240,7 @@ class Fold:
         self._tier: Any = None
         self._model: str | None = None
         self._id: str | None = None
+        self._logprobs: list[JSON] = []
 
     def feed(self, event: Event) -> list[Delta]:
         """Take one event; return what of it is new to the reader."""
@@ -259,9 +262,17 @@ class Fold:
         for choice in chunk.choices or ():
             if choice.index == 0:
                 self._finish = word(choice.finish_reason) or self._finish
-                if choice.delta is not None:
-                    deltas += self._said(choice.delta)
+                said = [] if choice.delta is None else self._said(choice.delta)
+                deltas += self._with_logprobs(said, nested(choice.logprobs, "content"))
         return deltas
+
+    def _with_logprobs(self, deltas: list[Delta], tokens: Any) -> list[Delta]:
+        """Put the tokens' log probabilities on the piece that they came with."""
+        if not isinstance(tokens, list) or not tokens:
+            return deltas
+        self._logprobs += tokens
+        first, *rest = deltas or [Delta()]
+        return [msgspec.structs.replace(first, logprobs=tuple(tokens)), *rest]
 
     def _said(self, said: _Said) -> list[Delta]:
         deltas = []
@@ -305,5 +316,6 @@ class Fold:
             tool_calls=self._calls.done(),
             provider_id=self._id,
             raw_finish=None if self._finish in FINISH else self._finish,
+            logprobs={"content": self._logprobs, "refusal": None} if self._logprobs else None,
             repaired=self._text.repaired,
         )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 
+_INSIDE = {"effort": ("effort",), "logprobs": ("logprobs", "top_logprobs")}
+"""Options that stand in `extra`, and its fields."""
 ONE_ANSWER = frozenset({"stream", "n"})
 """Fields that would change the number of answers or their form: a second choice would be paid and lost."""
 
@@ -47,8 +49,9 @@ def fitted(request: Request, target: Target, *, never: frozenset[str] = frozense
     blank: dict[str, Any] = {name: () if name in ("stop", "tools") else None for name in misfits}
     if "tools" in misfits:
         blank["tool_choice"] = None
-    if blank.pop("effort", ()) is None:
-        blank["extra"] = {name: value for name, value in (request.options.extra or {}).items() if name != "effort"}
+    left = {field for name in _INSIDE if blank.pop(name, ()) is None for field in _INSIDE[name]}
+    if left:
+        blank["extra"] = {name: value for name, value in (request.options.extra or {}).items() if name not in left}
     return Fitted(msgspec.structs.replace(request.options, **blank), tuple(misfits))
 
 
@@ -71,6 +74,8 @@ def _misfits(options: Options, takes: Capabilities, never: frozenset[str]) -> li
         out.append("schema")
     if effort_of(options) is not None and "effort" in never:
         out.append("effort")
+    if wants_logprobs(options) and ("logprobs" in never or not sampled):
+        out.append("logprobs")
     return out
 
 
@@ -95,6 +100,11 @@ def _reason(options: Options, target: Target, misfits: list[str]) -> str:
 def effort_of(options: Options) -> str | None:
     """The neutral reasoning effort, `extra={"effort": …}`."""
     return None if options.extra is None else options.extra.get("effort")
+
+
+def wants_logprobs(options: Options) -> bool:
+    """Are the tokens' log probabilities wanted? `extra={"logprobs": True, "top_logprobs": 5}`."""
+    return bool((options.extra or {}).get("logprobs"))
 
 
 def strict(schema: Any) -> bool:

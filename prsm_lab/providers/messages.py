@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prsm_lab.types import JSON, Message, Options, Request, Target
 
 PATH: Final = "/v1/messages"
-NEVER: Final = frozenset({"seed", "logit_bias", "frequency_penalty", "presence_penalty"})
+NEVER: Final = frozenset({"seed", "logit_bias", "frequency_penalty", "presence_penalty", "logprobs"})
 DEFAULT_MAX_TOKENS: Final = 8192
 FINISH: Final[dict[str, FinishReason]] = {
     "end_turn": "stop", "stop_sequence": "stop", "pause_turn": "stop",
@@ -252,7 +252,7 @@ def _usage(counted: Any, *, ended: bool) -> Usage:
     fresh = count(nested(counted, "input_tokens"))
     read_in = count(nested(counted, "cache_read_input_tokens"))
     written = count(nested(counted, "cache_creation_input_tokens"))
-    tier = word(nested(counted, "service_tier"))
+    tier, speed = word(nested(counted, "service_tier")), word(nested(counted, "speed"))
     return Usage(
         prompt_tokens=None if fresh is None else fresh + (read_in or 0) + (written or 0) or None,
         completion_tokens=count(nested(counted, "output_tokens")) if ended else None,
@@ -260,7 +260,7 @@ def _usage(counted: Any, *, ended: bool) -> Usage:
         cache_write_tokens=written,
         cache_write_1h_tokens=count(nested(counted, "cache_creation", "ephemeral_1h_input_tokens")),
         reasoning_tokens=count(nested(counted, "output_tokens_details", "thinking_tokens")),
-        tier=None if tier == "standard" else tier,
+        tier=speed if speed not in (None, "standard") else None if tier == "standard" else tier,
     )
 
 

@@ -65,7 +65,7 @@ class Mock:
             await asyncio.sleep(plan["latency_ms"] / 1000)
         if "error" in plan and turn < plan.get("fail_times", turn + 1):
             raise self._error(plan)
-        text = self._text(plan, request, target, turn)
+        text, mended = faults.repaired(self._text(plan, request, target, turn))
         broken = plan.get("break_after")
         pieces = _PIECES.findall(text)
         if live:
@@ -74,7 +74,7 @@ class Mock:
                 await asyncio.sleep(0)
         if broken is not None:
             raise faults.truncated(self.name, partial=Reply(text="".join(pieces[:broken])))
-        yield self._reply(plan, request, target, text)
+        yield self._reply(plan, request, target, text, mended=mended)
 
     def _plan(self, request: Request, target: Target) -> Mapping[str, Any]:
         for name in (target.name, request.model, target.model, "*"):
@@ -103,7 +103,7 @@ class Mock:
         last = request.messages[-1].get("content") if request.messages else ""
         return f"[mock {target.name}] {str(last)[:80]}"
 
-    def _reply(self, plan: Mapping[str, Any], request: Request, target: Target, text: str) -> Reply:
+    def _reply(self, plan: Mapping[str, Any], request: Request, target: Target, text: str, *, mended: bool) -> Reply:
         prompt = sum(len(str(message.get("content") or "")) for message in request.messages)
         usage = Usage(**plan["usage"]) if "usage" in plan else Usage(
             prompt_tokens=-(-prompt // 4), completion_tokens=-(-len(text) // 4)
@@ -115,6 +115,7 @@ class Mock:
             usage=usage,
             served_model=f"mock/{target.model}",
             tool_calls=calls,
+            repaired=mended,
         )
 
     async def aclose(self) -> None:

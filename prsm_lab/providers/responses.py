@@ -61,7 +61,9 @@ def to_wire(request: Request, target: Target, *, live: bool) -> tuple[JSON, tupl
         body["safety_identifier"] = options.user
     if live:
         body["stream"] = True
-    return fit.with_extra(body, options.extra), dropped
+    if fit.wants_logprobs(options):
+        body["include"] = ["message.output_text.logprobs"]
+    return fit.with_extra(body, options.extra, translated=("effort", "logprobs")), dropped
 
 
 def _add_tools(body: JSON, options: Options) -> None:
@@ -138,6 +140,7 @@ class _Part(Lenient):
     type: str = ""
     text: str | None = None
     refusal: str | None = None
+    logprobs: list[dict[str, Any]] | None = None
 
 
 class _Item(Lenient):
@@ -163,6 +166,7 @@ class _Response(Lenient):
 class _Event(Lenient):
     type: str = ""
     delta: Any = None
+    logprobs: list[dict[str, Any]] | None = None
     item: _Item | None = None
     output_index: int | None = None
     sequence_number: Any = None
@@ -228,13 +232,33 @@ def from_wire(raw: bytes, *, provider: str) -> Reply:
         reasoning="\n\n".join(thoughts),
         tool_calls=calls,
         provider_id=word(response.id),
+        logprobs=_logprobs([token for part in _parts_of(response.output) for token in _tokens(part.logprobs)]),
         repaired=mended,
     )
 
 
+def _parts_of(output: list[_Item] | None) -> list[_Part]:
+    return [part for item in output or () if item.type == "message" for part in item.content or ()]
+
+
+def _tokens(found: list[JSON] | None) -> list[JSON]:
+    """Log probabilities in the Chat Completions' shape; a stream's have no bytes."""
+
+    def token(one: JSON) -> JSON:
+        return {"token": one.get("token"), "bytes": one.get("bytes"), "logprob": one.get("logprob")}
+
+    return [
+        {**token(one), "top_logprobs": [token(other) for other in one.get("top_logprobs") or ()]} for one in found or ()
+    ]
+
+
+def _logprobs(tokens: list[JSON]) -> JSON | None:
+    return {"content": tokens, "refusal": None} if tokens else None
+
+
 def _words(output: list[_Item] | None) -> tuple[str, str]:
     """Answer text and refusal text of an output."""
-    parts = [part for item in output or () if item.type == "message" for part in item.content or ()]
+    parts = _parts_of(output)
     text = "".join(part.text or "" for part in parts if part.type == "output_text")
     return text, "".join(part.refusal or "" for part in parts if part.type == "refusal")
 
@@ -248,6 +272,7 @@ class Fold:
         self._refusal = Prose()
         self._reasoning = Prose()
         self._calls = Calls()
+        self._logprobs: list[JSON] = []
         self._last: _Response | None = None
         self._before = b""
         self._ended = False
@@ -268,8 +293,10 @@ class Fold:
         match got.type:
             case "response.output_text.delta" | "response.refusal.delta" if isinstance(got.delta, str):
                 prose = self._text if got.type == "response.output_text.delta" else self._refusal
-                if text := prose.add(got.delta):
-                    deltas.append(Delta(text=text))
+                tokens = _tokens(got.logprobs)
+                self._logprobs += tokens
+                if (text := prose.add(got.delta)) or tokens:
+                    deltas.append(Delta(text=text, logprobs=tuple(tokens)))
             case "response.reasoning_summary_text.delta" if isinstance(got.delta, str):
                 if text := self._reasoning.add(got.delta):
                     deltas.append(Delta(reasoning=text))
@@ -334,5 +361,6 @@ class Fold:
             reasoning=str(self._reasoning),
             tool_calls=self._calls.done(),
             provider_id=word(last.id),
+            logprobs=_logprobs(self._logprobs),
             repaired=self._text.repaired,
         )

@@ -51,6 +51,15 @@ class Weights:
                 self._windows[model] = Compatible(Access(provider=self.name, base_url=loaded.base_url))
             return self._windows[model]
 
+    async def models(self) -> tuple[str, ...]:
+        """Name the weights that can be asked by name; one's own GGUF file can be named by its path.
+
+        Raises:
+            ProviderError: If the extra that runs them is not installed.
+        """
+        local.needed()
+        return tuple(local.models())
+
     async def aclose(self) -> None:
         """Close the connections; the servers end with the process."""
         for window in self._windows.values():

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
 
-from prsm_lab.errors import AuthenticationError, InvalidRequestError, ProviderError, PRSMError
+from prsm_lab.errors import AuthenticationError, InvalidRequestError, NotFoundError, ProviderError, PRSMError
 from prsm_lab.providers import faults, sse
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ WHOLE_SECONDS: Final = 600.0
 The caller's total deadline is held by `engine.attempts`."""
 DRAIN_SECONDS: Final = 0.05
 """For the end of a stream's body after its last event: read to its end, the connection serves again."""
+LISTING_SECONDS: Final = 15.0
+"""For the list of models, which somebody waits for who is trying out a key."""
 DONE: Final = b"[DONE]"
 """The closing line of a chat stream; what follows is not waited for."""
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -73,6 +75,8 @@ class Window:
     """
 
     needs_key = True
+    listing: ClassVar[str] = "/models"
+    """Where the list of models is, below the base URL."""
 
     def __init__(self, access: Access, *, pool: int = 256) -> None:
         self.name = access.provider
@@ -85,7 +89,12 @@ class Window:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def ready(self) -> None:
-        """Import the SDK, off the loop: it takes half a second, and streams must not stand still meanwhile."""
+        """Import the SDK, off the loop: it takes half a second, and streams must not stand still meanwhile.
+
+        Raises:
+            AuthenticationError: If there is no key to ask with; nobody waits for an SDK then.
+        """
+        self._check_key()
         if not self._loaded:
             async with self._loading:
                 if not self._loaded:
@@ -140,6 +149,60 @@ class Window:
         assert reply is not None
         yield msgspec.structs.replace(reply, dropped=call.dropped) if call.dropped else reply
 
+    async def models(self) -> tuple[str, ...]:
+        """Ask which models there are: it costs nothing, and tells whether address and key are right.
+
+        Raises:
+            PRSMError: What the provider, or the way there, objected.
+        """
+        client = self._connected()
+        response: Any = None
+        fault: PRSMError | None = None
+        body = b""
+        try:
+            async with asyncio.timeout(LISTING_SECONDS):
+                response = await self._get(client)
+                body = await self._read(response)
+        except PRSMError as known:
+            fault = known
+        except TimeoutError:
+            fault = faults.timed_out(self.name, "list of models")
+        except (*_network_faults(), *self._sdk_faults()) as foreign:
+            fault = self._translated(foreign, None, response)
+        finally:
+            if response is not None:
+                await response.aclose()
+        if isinstance(fault, NotFoundError):
+            fault = NotFoundError(
+                f"{self.name} has no list of models at {self._access.base_url}{self.listing}. Check the base URL: most "
+                "servers want /v1 at its end.",
+                provider=self.name, details={"parameter": "base_url"},
+            )  # fmt: skip
+        if fault is not None:
+            fault.provider = fault.provider or self.name
+            raise fault.with_traceback(None)
+        return self._listed(body)
+
+    async def _get(self, client: Any) -> Any:
+        import httpx2
+
+        return await client.get(
+            f"{str(client.base_url).rstrip('/')}{self.listing}",
+            cast_to=httpx2.Response,
+            options={"timeout": httpx2.Timeout(LISTING_SECONDS, connect=CONNECT_SECONDS)},
+            stream=True,
+        )
+
+    def _listed(self, body: bytes) -> tuple[str, ...]:
+        """Read `{"data": [{"id": …}, …]}`, or the bare list that some servers send."""
+        try:
+            document = msgspec.json.decode(body)
+            found = document["data"] if isinstance(document, dict) else document
+            return tuple(str(model["id"]) for model in found)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
+            pass
+        raise faults.malformed(self.name, "with no list of models", hint="Check base_url.")
+
     def _encoded(self, call: Call) -> bytes:
         """The body as it is sent; what no JSON can carry would fail at every provider."""
         try:
@@ -151,8 +214,7 @@ class Window:
             provider=self.name, details={"parameter": "messages"},
         )  # fmt: skip
 
-    def _connected(self) -> Any:
-        """The SDK's client, one per loop: connections of a closed loop are dead."""
+    def _check_key(self) -> None:
         if self.needs_key and self._access.key is None:
             variable = self._access.key_variable
             raise AuthenticationError(
@@ -161,6 +223,10 @@ class Window:
                 provider=self.name, closes_route=True,
                 details={"parameter": variable, "kind": "missing_key", "not_sent": True},
             )  # fmt: skip
+
+    def _connected(self) -> Any:
+        """The SDK's client, one per loop: connections of a closed loop are dead."""
+        self._check_key()
         here = asyncio.get_running_loop()
         if self._client is None or self._loop is not here:
             self._client, self._loop = self._make_client(), here
@@ -170,7 +236,7 @@ class Window:
         import httpx2
 
         return await client.post(
-            call.path,
+            f"{str(client.base_url).rstrip('/')}{call.path}",  # whole: merging a path is a tenth of the SDK's time
             cast_to=httpx2.Response,
             content=content,
             options={
