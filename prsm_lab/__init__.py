@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prsm_lab import emulator as emulator
     from prsm_lab import errors as errors
     from prsm_lab import local as local
+    from prsm_lab import panels as panels
     from prsm_lab import plot as plot
     from prsm_lab.catalog import prices as prices
     from prsm_lab.catalog import quality as quality
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
     from prsm_lab.frames import score as score
     from prsm_lab.frames import side_by_side as side_by_side
     from prsm_lab.frames import summarize as summarize
+    from prsm_lab.server import serve as serve
 
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "prsm_lab.server": ("serve",),
     "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
     "prsm_lab.frames": (
         "abatch", "acompare", "ainfer", "batch", "col", "compare", "infer", "load", "models", "runs", "score",
@@ -46,8 +49,8 @@ _ROOMS = {
 }  # fmt: skip
 _MODULES = {
     "datasets": "prsm_lab.datasets", "emulator": "prsm_lab.emulator", "errors": "prsm_lab.errors",
-    "local": "prsm_lab.local", "plot": "prsm_lab.plot", "prices": "prsm_lab.catalog.prices",
-    "quality": "prsm_lab.catalog.quality",
+    "local": "prsm_lab.local", "panels": "prsm_lab.panels", "plot": "prsm_lab.plot",
+    "prices": "prsm_lab.catalog.prices", "quality": "prsm_lab.catalog.quality",
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -57,7 +60,7 @@ __all__ = sorted((*_HOME, *_MODULES))  # noqa: PLE0605 -- a list, computed from 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(_MODULES[name])
-    room = _HOME.get(name)
+    room = "prsm_lab.magics" if name == "load_ipython_extension" else _HOME.get(name)
     if room is None:
         raise AttributeError(f"module 'prsm_lab' has no attribute {name!r}")
     value = getattr(import_module(room), name)

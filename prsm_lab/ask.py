@@ -7,12 +7,12 @@ planned or sent: which parameter, what was expected, and the nearest name that e
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 import msgspec
 
+from prsm_lab import checks
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.types import JSON, CachePolicy, Message, Options, Request, Routing, Strategy
 
@@ -67,11 +67,11 @@ def question(model: str, *, defaults: Routing | None = None, deadline: float | N
     0.0
     """
     if not isinstance(model, str) or not model.strip():
-        raise _wrong("model", "string", model)
+        raise checks.wrong("model", "string", model)
     for name in ask:
         if name not in _NAMES:
             raise unknown_option(name, _NAMES)
-    timeout = _number(ask.get("timeout"), "timeout", low=0, open_low=True)
+    timeout = checks.number(ask.get("timeout"), "timeout", low=0, open_low=True)
     return Request(
         model=model.strip(),
         messages=(),
@@ -101,43 +101,60 @@ def messages(given: object) -> tuple[Message, ...]:
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
     if not isinstance(given, Sequence) or not given:
-        raise _wrong("messages", "non-empty list of messages", given)
+        raise checks.wrong("messages", "non-empty list of messages", given)
     open_calls: set[str] = set()
     checked = []
     for position, message in enumerate(given):
         if not isinstance(message, Mapping):
-            raise _wrong(f"messages[{position}]", "object with role and content", message)
+            raise checks.wrong(f"messages[{position}]", "object with role and content", message)
         _check_message(message, position, open_calls)
         checked.append(dict(message))
     if all(message["role"] in ("system", "developer") for message in checked):
-        raise _wrong("messages", "at least one user message", None, "there are only system messages")
+        raise checks.wrong("messages", "at least one user message", None, "there are only system messages")
     return tuple(checked)
 
 
 def _check_message(message: Mapping[str, Any], position: int, open_calls: set[str]) -> None:
     where = f"messages[{position}]"
     role = message.get("role")
-    if role not in _ROLES:
-        raise _wrong(f"{where}.role", "one of " + ", ".join(sorted(_ROLES)), role)
-    calls = message.get("tool_calls") or ()
+    if not isinstance(role, str) or role not in _ROLES:
+        raise checks.wrong(f"{where}.role", "one of " + ", ".join(sorted(_ROLES)), role)
+    calls = _calls(message, where)
     content = message.get("content")
     if content is None and not (role == "assistant" and calls):
-        raise _wrong(f"{where}.content", "text or list of parts", content)
-    if content is not None and not isinstance(content, (str, list, tuple)):
-        raise _wrong(f"{where}.content", "text or list of parts", content)
+        raise checks.wrong(f"{where}.content", "text or list of parts", content)
+    if content is not None and not isinstance(content, str):
+        _check_parts(content, f"{where}.content")
     if role == "user" and isinstance(content, str) and not content.strip():
-        raise _wrong(f"{where}.content", "text", None, "the user message is empty")
+        raise checks.wrong(f"{where}.content", "text", None, "the user message is empty")
     if role == "tool":
         call = message.get("tool_call_id")
-        if call not in open_calls:
-            raise _wrong(
+        if not isinstance(call, str) or call not in open_calls:
+            raise checks.wrong(
                 f"{where}.tool_call_id", "id of an unanswered tool call before it", call, "no such call is open"
             )
         open_calls.discard(call)
     elif open_calls:
         missing = ", ".join(sorted(open_calls))
-        raise _wrong(where, "tool message", role, f"tool calls {missing} have no answer yet")
-    open_calls.update(call["id"] for call in calls if isinstance(call, Mapping) and "id" in call)
+        raise checks.wrong(where, "tool message", role, f"tool calls {missing} have no answer yet")
+    open_calls.update(call["id"] for call in calls)
+
+
+def _calls(message: Mapping[str, Any], where: str) -> Sequence[Mapping[str, Any]]:
+    """The tool calls of a message; each has an id by which it is answered."""
+    calls = checks.sequence(message.get("tool_calls"), f"{where}.tool_calls")
+    for position, call in enumerate(calls):
+        if not isinstance(call, Mapping) or not isinstance(call.get("id"), str):
+            raise checks.wrong(f"{where}.tool_calls[{position}]", "object with id and function", call)
+    return calls
+
+
+def _check_parts(content: object, where: str) -> None:
+    if not isinstance(content, (list, tuple)):
+        raise checks.wrong(where, "text or list of parts", content)
+    for position, part in enumerate(content):
+        if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+            raise checks.wrong(f"{where}[{position}]", "part with its type", part, "it is none")
 
 
 def conversation(template: Request, given: object, *, system: str | None = None) -> Request:
@@ -161,11 +178,11 @@ def routing(preferences: Mapping[str, Any]) -> Routing:
     primary = preferences.get("primary")
     return Routing(
         provider=None,
-        primary=None if primary is None else str(primary),
-        fallback=tuple(Strategy(provider=name) for name in _names(preferences.get("fallback"), "fallback")),
-        cost_optimization=_flag(preferences.get("cost_optimization", False), "cost_optimization"),
-        latency_optimization=_flag(preferences.get("latency_optimization", False), "latency_optimization"),
-        quality_threshold=_number(preferences.get("quality_threshold"), "quality_threshold", low=0, high=1),
+        primary=checks.text(primary, "primary"),
+        fallback=tuple(Strategy(provider=name) for name in checks.texts(preferences.get("fallback"), "fallback")),
+        cost_optimization=checks.flag(preferences.get("cost_optimization", False), "cost_optimization"),
+        latency_optimization=checks.flag(preferences.get("latency_optimization", False), "latency_optimization"),
+        quality_threshold=checks.number(preferences.get("quality_threshold"), "quality_threshold", low=0, high=1),
     )
 
 
@@ -176,61 +193,71 @@ def _options(ask: Mapping[str, Any]) -> Options:
     schema, schema_name = _schema(ask.get("schema"))
     extra = ask.get("extra")
     return Options(
-        max_tokens=_whole(ask.get("max_tokens"), "max_tokens", low=1),
-        temperature=_number(ask.get("temperature"), "temperature", low=0, high=2),
-        top_p=_number(ask.get("top_p"), "top_p", low=0, high=1, open_low=True),
-        stop=_names(ask.get("stop"), "stop"),
-        seed=_whole(ask.get("seed"), "seed"),
-        frequency_penalty=_number(ask.get("frequency_penalty"), "frequency_penalty", low=-2, high=2),
-        presence_penalty=_number(ask.get("presence_penalty"), "presence_penalty", low=-2, high=2),
-        logit_bias=None if ask.get("logit_bias") is None else dict(_mapping(ask["logit_bias"], "logit_bias")),
-        tools=tuple(_tool(tool, position) for position, tool in enumerate(_sequence(ask.get("tools"), "tools"))),
+        max_tokens=checks.whole(ask.get("max_tokens"), "max_tokens", low=1),
+        temperature=checks.number(ask.get("temperature"), "temperature", low=0, high=2),
+        top_p=checks.number(ask.get("top_p"), "top_p", low=0, high=1, open_low=True),
+        stop=checks.texts(ask.get("stop"), "stop"),
+        seed=checks.whole(ask.get("seed"), "seed"),
+        frequency_penalty=checks.number(ask.get("frequency_penalty"), "frequency_penalty", low=-2, high=2),
+        presence_penalty=checks.number(ask.get("presence_penalty"), "presence_penalty", low=-2, high=2),
+        logit_bias=_biases(ask.get("logit_bias")),
+        tools=tuple(_tool(tool, position) for position, tool in enumerate(checks.sequence(ask.get("tools"), "tools"))),
         tool_choice=_tool_choice(ask),
         parallel_tool_calls=None
         if ask.get("parallel_tool_calls") is None
-        else _flag(ask["parallel_tool_calls"], "parallel_tool_calls"),
+        else checks.flag(ask["parallel_tool_calls"], "parallel_tool_calls"),
         schema=schema,
         schema_name=schema_name,
-        user=ask.get("user"),
-        extra=None if extra is None else dict(_mapping(extra, "extra")),
+        user=checks.text(ask.get("user"), "user"),
+        extra=None if extra is None else dict(checks.mapping(extra, "extra")),
     )
 
 
 def _routing(ask: Mapping[str, Any], defaults: Routing) -> Routing:
-    config = _mapping(ask.get("fallback_config") or {}, "fallback_config")
+    config = _part(ask.get("fallback_config"), "fallback_config")
     for name in config:
         if name not in (allowed := ("strategies", "retry_attempts", "backoff_multiplier", "mid_stream")):
             raise unknown_option(f"fallback_config.{name}", [f"fallback_config.{known}" for known in allowed])
     fallback = _fallback(ask, config)
     saving = ask.get("cost_optimization")
-    saving = {"enabled": saving} if isinstance(saving, bool) else _mapping(saving or {}, "cost_optimization")
+    saving = {"enabled": saving} if isinstance(saving, bool) else _part(saving, "cost_optimization")
     for name in saving:
         if name not in (allowed := ("enabled", "max_cost", "prefer_cheaper", "quality_threshold")):
             raise unknown_option(f"cost_optimization.{name}", [f"cost_optimization.{known}" for known in allowed])
-    enabled = bool(saving.get("enabled", bool(saving) or defaults.cost_optimization))
+    enabled = checks.flag(
+        saving.get("enabled", bool(saving) or defaults.cost_optimization), "cost_optimization.enabled"
+    )
+    cheaper = checks.flag(saving.get("prefer_cheaper", True), "cost_optimization.prefer_cheaper")
+    most = checks.number(saving.get("max_cost"), "cost_optimization.max_cost", low=0)
     fast = ask.get("latency_optimization")
     threshold = saving.get("quality_threshold", ask.get("quality_threshold"))
     mid_stream = config.get("mid_stream", "stop")
     if mid_stream not in ("stop", "restart"):
-        raise _wrong("fallback_config.mid_stream", "'stop' or 'restart'", mid_stream)
+        raise checks.wrong("fallback_config.mid_stream", "'stop' or 'restart'", mid_stream)
     if ask.get("on_unsupported", "refuse") not in ("refuse", "drop"):
-        raise _wrong("on_unsupported", "'refuse' or 'drop'", ask["on_unsupported"])
+        raise checks.wrong("on_unsupported", "'refuse' or 'drop'", ask["on_unsupported"])
     return Routing(
-        provider=ask.get("provider"),
+        provider=checks.text(ask.get("provider"), "provider"),
         primary=defaults.primary,
         fallback=defaults.fallback if fallback is None else fallback,
-        retry_attempts=_whole(config.get("retry_attempts"), "fallback_config.retry_attempts", low=0),
-        backoff_multiplier=_number(config.get("backoff_multiplier"), "fallback_config.backoff_multiplier", low=1)
+        retry_attempts=checks.whole(config.get("retry_attempts"), "fallback_config.retry_attempts", low=0),
+        backoff_multiplier=checks.number(config.get("backoff_multiplier"), "fallback_config.backoff_multiplier", low=1)
         or 2.0,
         mid_stream=mid_stream,
-        cost_optimization=enabled and bool(saving.get("prefer_cheaper", True)),
-        latency_optimization=defaults.latency_optimization if fast is None else _flag(fast, "latency_optimization"),
-        max_cost=_number(saving.get("max_cost"), "cost_optimization.max_cost", low=0) if enabled else None,
+        cost_optimization=enabled and cheaper,
+        latency_optimization=defaults.latency_optimization
+        if fast is None
+        else checks.flag(fast, "latency_optimization"),
+        max_cost=most if enabled else None,
         quality_threshold=defaults.quality_threshold
         if threshold is None
-        else _number(threshold, "quality_threshold", low=0, high=1),
+        else checks.number(threshold, "quality_threshold", low=0, high=1),
         on_unsupported=ask.get("on_unsupported", "refuse"),
     )
+
+
+def _part(given: Any, parameter: str) -> Mapping[str, Any]:
+    return {} if given is None else checks.mapping(given, parameter)
 
 
 def _fallback(ask: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Strategy, ...] | None:
@@ -241,23 +268,27 @@ def _fallback(ask: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Strate
             details={"parameter": "fallback_config.strategies"},
         )
     if strategies is not None:
-        steps = _sequence(strategies, "fallback_config.strategies")
+        steps = checks.sequence(strategies, "fallback_config.strategies")
         return tuple(_strategy(step, position) for position, step in enumerate(steps))
-    return None if providers is None else tuple(Strategy(provider=n) for n in _names(providers, "fallback_providers"))
+    return (
+        None
+        if providers is None
+        else tuple(Strategy(provider=n) for n in checks.texts(providers, "fallback_providers"))
+    )
 
 
 def _strategy(step: object, position: int) -> Strategy:
     where = f"fallback_config.strategies[{position}]"
-    fields = _mapping(step, where)
+    fields = checks.mapping(step, where)
     for name in fields:
         if name not in ("provider", "model", "timeout"):
             raise unknown_option(f"{where}.{name}", [f"{where}.{known}" for known in ("provider", "model", "timeout")])
     if not fields.get("provider") and not fields.get("model"):
-        raise _wrong(where, "provider or model", None, "it names neither a provider nor a model")
-    milliseconds = _number(fields.get("timeout"), f"{where}.timeout", low=0, open_low=True)
+        raise checks.wrong(where, "provider or model", None, "it names neither a provider nor a model")
+    milliseconds = checks.number(fields.get("timeout"), f"{where}.timeout", low=0, open_low=True)
     return Strategy(
-        provider=fields.get("provider"),
-        model=fields.get("model"),
+        provider=checks.text(fields.get("provider"), f"{where}.provider"),
+        model=checks.text(fields.get("model"), f"{where}.model"),
         timeout=None if milliseconds is None else milliseconds / 1000,
     )
 
@@ -265,20 +296,19 @@ def _strategy(step: object, position: int) -> Strategy:
 def _cache(config: bool | Mapping[str, Any] | None) -> CachePolicy | None:
     if config is None or isinstance(config, bool):
         return CachePolicy() if config else None
-    for name in _mapping(config, "cache_config"):
+    for name in checks.mapping(config, "cache_config"):
         if name not in (allowed := ("enabled", "ttl", "key_strategy", "similarity_threshold")):
             raise unknown_option(f"cache_config.{name}", [f"cache_config.{known}" for known in allowed])
-    if not config.get("enabled", True):
-        return None
     strategy = config.get("key_strategy", "exact")
     if strategy not in (known := ("exact", "normalized", "semantic_similarity")):
-        raise _wrong("cache_config.key_strategy", "one of " + ", ".join(known), strategy)
-    threshold = _number(config.get("similarity_threshold", 0.95), "cache_config.similarity_threshold", low=0, high=1)
-    return CachePolicy(
-        ttl=_number(config.get("ttl"), "cache_config.ttl", low=0),
+        raise checks.wrong("cache_config.key_strategy", "one of " + ", ".join(known), strategy)
+    threshold = checks.number(config.get("similarity_threshold"), "cache_config.similarity_threshold", low=0, high=1)
+    policy = CachePolicy(
+        ttl=checks.number(config.get("ttl"), "cache_config.ttl", low=0),
         key_strategy=strategy,
         similarity_threshold=0.95 if threshold is None else threshold,
     )
+    return policy if checks.flag(config.get("enabled", True), "cache_config.enabled") else None
 
 
 def _schema(schema: Any) -> tuple[JSON | None, str | None]:
@@ -288,15 +318,27 @@ def _schema(schema: Any) -> tuple[JSON | None, str | None]:
     as_json_schema = getattr(schema, "model_json_schema", None)
     if isinstance(schema, type) and as_json_schema is not None:
         return as_json_schema(), schema.__name__
-    fields = dict(_mapping(schema, "schema"))
+    fields = dict(checks.mapping(schema, "schema"))
     return fields, str(fields.get("title", "answer"))
 
 
+def _biases(given: Any) -> JSON | None:
+    if given is None:
+        return None
+    biases = dict(checks.mapping(given, "logit_bias"))
+    for token, bias in biases.items():
+        checks.number(bias, f"logit_bias.{token!s:.60}")
+    return biases
+
+
 def _tool(tool: object, position: int) -> JSON:
-    fields = dict(_mapping(tool, f"tools[{position}]"))
+    fields = dict(checks.mapping(tool, f"tools[{position}]"))
     function = fields.get("function")
-    if fields.get("type") != "function" or not isinstance(function, Mapping) or not function.get("name"):
-        raise _wrong(f"tools[{position}]", '{"type": "function", "function": {"name": …, "parameters": …}}', tool)
+    named = isinstance(function, Mapping) and isinstance(function.get("name"), str) and function["name"]
+    if fields.get("type") != "function" or not isinstance(function, Mapping) or not named:
+        raise checks.wrong(f"tools[{position}]", '{"type": "function", "function": {"name": …, "parameters": …}}', tool)
+    checks.text(function.get("description"), f"tools[{position}].function.description")
+    checks.mapping(function.get("parameters", {}), f"tools[{position}].function.parameters")
     return fields
 
 
@@ -305,77 +347,9 @@ def _tool_choice(ask: Mapping[str, Any]) -> str | JSON | None:
     if choice is None:
         return None
     if not ask.get("tools"):
-        raise _wrong("tool_choice", "tools to choose from", choice, "no tools are given")
+        raise checks.wrong("tool_choice", "tools to choose from", choice, "no tools are given")
     if not isinstance(choice, (str, Mapping)) or (
         isinstance(choice, str) and choice not in ("auto", "none", "required")
     ):
-        raise _wrong("tool_choice", "auto, none, required or a named function", choice)
+        raise checks.wrong("tool_choice", "auto, none, required or a named function", choice)
     return choice
-
-
-# ------------------------------------------------------------------------------------------- single values
-
-
-def _wrong(parameter: str, expected: str, got: object, why: str | None = None) -> InvalidRequestError:
-    if got is None and why is None:
-        message = f"Missing required parameter: {parameter}"
-    else:
-        shown = why or f"got {type(got).__name__} {str(got)[:60]!r}"
-        message = f"Invalid {parameter}: expected {expected}, but {shown}."
-    return InvalidRequestError(message, details={"parameter": parameter, "expected_type": expected})
-
-
-def _number(
-    value: Any, name: str, *, low: float = -math.inf, high: float = math.inf, open_low: bool = False
-) -> float | None:
-    if value is None:
-        return None
-    expected = "number" if high == math.inf else f"number from {low:g} to {high:g}"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        as_float = getattr(value, "__float__", None)  # numpy scalars from a grid or a frame
-        if isinstance(value, (bool, str)) or as_float is None:
-            raise _wrong(name, expected, value)
-        value = float(value)
-    if math.isnan(value) or not low <= value <= high or (open_low and value == low):
-        raise _wrong(name, expected, value, f"it is {value!r}")
-    return float(value)
-
-
-def _whole(value: Any, name: str, *, low: int | None = None) -> int | None:
-    if value is None:
-        return None
-    whole = getattr(value, "__index__", None)
-    if isinstance(value, bool) or whole is None:
-        raise _wrong(name, "integer", value)
-    if low is not None and whole() < low:
-        raise _wrong(name, f"integer of at least {low}", value, f"it is {value!r}")
-    return int(whole())
-
-
-def _names(value: Any, name: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    values = (value,) if isinstance(value, str) else value
-    if not isinstance(values, Sequence) or not all(isinstance(item, str) and item for item in values):
-        raise _wrong(name, "string or list of strings", value)
-    return tuple(values)
-
-
-def _sequence(value: Any, name: str) -> Sequence[Any]:
-    if value is None:
-        return ()
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise _wrong(name, "list", value)
-    return value
-
-
-def _flag(value: Any, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong(name, "True or False", value)
-    return value
-
-
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _wrong(name, "object", value)
-    return value

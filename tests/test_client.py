@@ -53,7 +53,7 @@ CASES = {
     "stopped": {"stop": ["the"]},
     "tools": {"tools": [TOOL], "tool_choice": "required"},
     "cached": {"cache_config": True},
-    "fallback": {"fallback_config": {"strategies": [{"model": "gpt-4.1-nano"}], "retry_attempts": 0}},
+    "fallback": {"fallback_config": {"strategies": [{"model": "gpt-4.1-mini"}], "retry_attempts": 0}},
     "dropping": {"temperature": 0.0, "seed": 4, "on_unsupported": "drop"},
     "failing": {"fallback_config": {"retry_attempts": 0}},
 }

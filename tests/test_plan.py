@@ -122,10 +122,10 @@ def test_latency_orders_known_routes_before_unknown_ones():
     request = ask("gpt-4.1", latency_optimization=True, quality_threshold=0.8)
     targets = plan.candidates(request, ORIGINS)
     ordered = plan.ordered(
-        targets, request, plan.Facts(lambda t: False, {("openai", "gpt-4.1-nano"): 90.0, ("openai", "gpt-4.1"): 400.0})
+        targets, request, plan.Facts(lambda t: False, {("openai", "gpt-4.1-mini"): 90.0, ("openai", "gpt-4.1"): 400.0})
     )
 
-    assert [t.name for t in ordered[:2]] == ["gpt-4.1-nano", "gpt-4.1"]
+    assert [t.name for t in ordered[:2]] == ["gpt-4.1-mini", "gpt-4.1"]
 
 
 @pytest.mark.parametrize("optimised", ["cost_optimization", "latency_optimization"])
@@ -160,7 +160,7 @@ def test_peers_that_were_never_measured_do_not_push_named_fallbacks_back():
 
 def test_cost_optimisation_sorts_by_the_price_of_this_very_request():
     """Cheapest first, at most three peers before the requested model, which stays."""
-    request = ask("gpt-4.1", cost_optimization=True, quality_threshold=0.8)
+    request = ask("gpt-4", cost_optimization=True, quality_threshold=0.8)
     targets = plan.ordered(plan.candidates(request, ORIGINS), request, QUIET)
     costs = [plan._expected_cost(target, request) for target in targets]
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from prsm_lab import ask
-from prsm_lab.client import compose
+from prsm_lab.client import compose, reach
 from prsm_lab.client.desks import AsyncInferences, AsyncModels, Inferences, Models
+from prsm_lab.client.keys import AsyncKeys, Keys
 from prsm_lab.client.results import AsyncStream, Batch, BatchItem, Stream
 from prsm_lab.engine import portal
-from prsm_lab.settings import sealed, settings
+from prsm_lab.settings import sealed, sealed_address, settings
 from prsm_lab.types import Request, Routing
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ class _Base:
     Args:
         api_key: Key of a share server.
         base_url: Address of a share server; else `PRSM_API_URL`; neither: the engine is in this process.
-        ledger: File of the ledger, or `":memory:"`; default `PRSM_LEDGER`, then the platform's data folder.
+        proxy_token: Token for a proxy in front of that server (Jupyter's, JupyterHub's); else `PRSM_PROXY_TOKEN`.
+        ledger: File of the ledger, `":memory:"`, or `postgresql://user:password@host/database` (extra `server`);
+            default `PRSM_LEDGER`, then the platform's data folder.
         mock_mode: Answer without any provider, from `mock_responses` (see `providers.mock`).
         timeout: Total deadline of one question in seconds: attempts, waits and fallbacks together.
         max_retries: Retries at one target; fallbacks come after them.
@@ -49,6 +52,7 @@ class _Base:
         api_key: str | None = None,
         base_url: str | None = None,
         *,
+        proxy_token: str | None = None,
         ledger: str | Path | None = None,
         mock_mode: bool = False,
         mock_responses: compose.MockResponses | None = None,
@@ -56,17 +60,18 @@ class _Base:
         max_retries: int = 2,
         providers: Mapping[str, Provider | Mapping[str, Any] | Callable[..., Any]] | None = None,
     ) -> None:
-        key = sealed(api_key)
-        del api_key  # a verbose traceback from here on shows no key
+        key, token = sealed(api_key), sealed(proxy_token)
+        place = sealed_address(ledger)
+        del api_key, proxy_token, ledger  # a verbose traceback from here on shows no key and no password
         providers = {name: compose.sealed_options(given) for name, given in (providers or {}).items()}
         self.timeout = timeout
         self.preferences = Routing()
-        self.engine: Engine = compose.engine(
-            settings(api_key=key, base_url=base_url, ledger=ledger, providers=compose.options(providers)),
-            providers,
-            mocked=(mock_responses or {}) if mock_mode or mock_responses is not None else None,
-            max_retries=max_retries,
+        chosen = settings(
+            api_key=key, base_url=base_url, proxy_token=token, ledger=place, providers=compose.options(providers)
         )
+        mocked = (mock_responses or {}) if mock_mode or mock_responses is not None else None
+        self.engine: Engine = compose.engine(chosen, providers, mocked=mocked, max_retries=max_retries)
+        self.reach = reach.of(self.engine, chosen, providers, mocked=mocked is not None)
 
     def question(self, model: str, **options: Any) -> Request:
         """Build a `Request` without messages from the options of `create`, with this client's defaults."""
@@ -97,6 +102,11 @@ class Client(_Base):
     def models(self) -> Models:
         """The catalogue."""
         return Models(self)
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of a share server."""
+        return Keys(self)
 
     def close(self) -> None:
         """Close connections and ledger."""
@@ -131,6 +141,11 @@ class AsyncClient(_Base):
     def models(self) -> AsyncModels:
         """The catalogue."""
         return AsyncModels(self)
+
+    @property
+    def keys(self) -> AsyncKeys:
+        """The keys of a share server."""
+        return AsyncKeys(self)
 
     async def aclose(self) -> None:
         """Close connections and ledger."""

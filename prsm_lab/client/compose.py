@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from prsm_lab.errors import InvalidRequestError
-from prsm_lab.settings import Settings, sealed
+from prsm_lab.settings import sealed
 
 if TYPE_CHECKING:
     from prsm_lab.protocols import Engine, Provider
+    from prsm_lab.settings import Access, Settings
 
 MockResponses = Mapping[str, Mapping[str, Any]]
 
@@ -28,12 +29,15 @@ def options(providers: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def engine(chosen: Settings, providers: Mapping[str, Any], *, mocked: MockResponses | None, max_retries: int) -> Engine:
     """The composition root: choose and build the engine."""
     if chosen.api_url is not None and mocked is None:
-        raise InvalidRequestError(
-            "A share server (base_url= or PRSM_API_URL) cannot be used yet: this version answers in this process "
-            "only. Unset PRSM_API_URL; for an OpenAI-compatible server pass "
-            "providers={'name': {'base_url': …}}.",
-            details={"parameter": "base_url"},
-        )
+        if providers:
+            raise InvalidRequestError(
+                "providers= and a share server (base_url= or PRSM_API_URL) contradict each other: the server has its "
+                "own. For an OpenAI-compatible server leave base_url out and pass providers={'name': {'base_url': …}}.",
+                details={"parameter": "providers"},
+            )
+        from prsm_lab.engine.remote import Remote
+
+        return Remote(chosen.api_url, chosen.api_key, proxy_token=chosen.proxy_token, max_retries=max_retries)
     from prsm_lab.engine.embedded import Embedded
     from prsm_lab.ledger import Ledger
 
@@ -41,12 +45,20 @@ def engine(chosen: Settings, providers: Mapping[str, Any], *, mocked: MockRespon
     return Embedded(windows, Ledger.open(chosen.ledger), max_retries=max_retries)
 
 
+def window(access: Access) -> Provider:
+    """Return the window to a provider, as wide as the engine lets it be."""
+    from prsm_lab.engine.embedded import MOST_IN_FLIGHT
+    from prsm_lab.providers import connect
+
+    return connect(access, pool=MOST_IN_FLIGHT)
+
+
 def _windows(chosen: Settings, given: Mapping[str, Any]) -> dict[str, Provider]:
-    from prsm_lab.providers import connect, function, weights
+    from prsm_lab.providers import function, weights
 
     windows: dict[str, Provider] = {"local": weights.Weights()}
-    for name, reach in chosen.providers.items():
-        windows[name] = connect(reach)
+    for name, access in chosen.providers.items():
+        windows[name] = window(access)
     for name, value in given.items():
         if callable(value) and not hasattr(value, "send"):
             windows[name] = function.Function(name, value)

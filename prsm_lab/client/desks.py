@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prsm_lab import ask
 from prsm_lab.client.results import AsyncStream, Batch, BatchItem, Stream
 from prsm_lab.engine import many, portal
-from prsm_lab.engine.timeframe import span
+from prsm_lab.engine.timeframe import groups, span
 from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.types import Inference, Model, Query, Record, Report, Request, Routing
 
@@ -88,13 +88,13 @@ def _concurrency(parallel: bool | int) -> int:
     return BATCH_CONCURRENCY if parallel is True else max(1, int(parallel))
 
 
-def _query(timeframe: str | None, model: str | None, metrics: Sequence[str]) -> Query:
+def _query(timeframe: str | None, model: str | None, metrics: Sequence[str], group_by: str | Sequence[str]) -> Query:
     known = {*Report.__struct_fields__, "requests", "tokens", "costs", "latency", "avg_latency", "p95_latency"}
     for metric in metrics:
         if metric not in known:
             raise ask.unknown_option(metric, known)
     since, until = span(timeframe)
-    return Query(since=since, until=until, model=model)
+    return Query(since=since, until=until, model=model, group_by=groups(group_by))
 
 
 class Inferences(_Desk):
@@ -135,20 +135,37 @@ class Inferences(_Desk):
         """Return what is known of an earlier inference."""
         return portal.call(self._client.engine.get(inference_id))
 
-    def analytics(self, timeframe: str = "last_30_days", metrics: Sequence[str] = ()) -> Report:
+    def analytics(
+        self, timeframe: str = "last_30_days", metrics: Sequence[str] = (), group_by: str | Sequence[str] = ()
+    ) -> Report:
         """Sum up usage.
 
         Args:
             timeframe: `last_24_hours`, `last_7_days`, `last_30_days`, `all`, or `ISO/ISO`.
             metrics: Names that must exist; the report always holds all.
+            group_by: Some of `model`, `provider`, `key` (who asked, on a share server), `day` (UTC); `.to_frame()` has
+                a row per group.
+
+        Raises:
+            InvalidRequestError: Naming the parameter and what it may be.
+
+        >>> from prsm_lab import Client
+        >>> client = Client(mock_mode=True, ledger=":memory:")
+        >>> _ = client.inference.batch([{"model": "gpt-4", "messages": "hi"}, {"model": "gpt-4.1", "messages": "hi"}])
+        >>> client.inference.analytics("last_24_hours", group_by="model").to_frame()["model"].tolist()
+        ['gpt-4', 'gpt-4.1']
         """
-        return portal.call(self._client.engine.usage(_query(timeframe, None, metrics)))
+        return portal.call(self._client.engine.usage(_query(timeframe, None, metrics, group_by)))
 
     def performance(
-        self, model: str | None = None, metrics: Sequence[str] = (), timeframe: str = "last_30_days"
+        self,
+        model: str | None = None,
+        metrics: Sequence[str] = (),
+        timeframe: str = "last_30_days",
+        group_by: str | Sequence[str] = (),
     ) -> Report:
-        """Sum up success rate and latencies of one model, or of all."""
-        return portal.call(self._client.engine.usage(_query(timeframe, model, metrics)))
+        """Sum up success rate and latencies of one model, or of all; arguments as in `analytics`."""
+        return portal.call(self._client.engine.usage(_query(timeframe, model, metrics, group_by)))
 
 
 class AsyncInferences(_Desk):
@@ -170,15 +187,21 @@ class AsyncInferences(_Desk):
         """Return what is known of an earlier inference."""
         return await portal.arun(self._client.engine.get(inference_id))
 
-    async def analytics(self, timeframe: str = "last_30_days", metrics: Sequence[str] = ()) -> Report:
+    async def analytics(
+        self, timeframe: str = "last_30_days", metrics: Sequence[str] = (), group_by: str | Sequence[str] = ()
+    ) -> Report:
         """Sum up usage; see `Client.inference.analytics`."""
-        return await portal.arun(self._client.engine.usage(_query(timeframe, None, metrics)))
+        return await portal.arun(self._client.engine.usage(_query(timeframe, None, metrics, group_by)))
 
     async def performance(
-        self, model: str | None = None, metrics: Sequence[str] = (), timeframe: str = "last_30_days"
+        self,
+        model: str | None = None,
+        metrics: Sequence[str] = (),
+        timeframe: str = "last_30_days",
+        group_by: str | Sequence[str] = (),
     ) -> Report:
         """Sum up success rate and latencies of one model, or of all."""
-        return await portal.arun(self._client.engine.usage(_query(timeframe, model, metrics)))
+        return await portal.arun(self._client.engine.usage(_query(timeframe, model, metrics, group_by)))
 
 
 class Models:
@@ -193,14 +216,19 @@ class Models:
 
     def get(self, name: str) -> Model:
         """Return one model by name or alias; `NotFoundError` names the nearest."""
-        from prsm_lab import catalog
-
-        return catalog.described(catalog.find(name))
+        return portal.call(self._client.engine.model(name))
 
 
-class AsyncModels(Models):
+class AsyncModels:
     """`client.models`, to be awaited."""
 
-    async def list(self) -> tuple[Model, ...]:  # type: ignore[override]
+    def __init__(self, client: Owner) -> None:
+        self._client = client
+
+    async def list(self) -> tuple[Model, ...]:
         """Return every model that is known."""
         return await portal.arun(self._client.engine.models())
+
+    async def get(self, name: str) -> Model:
+        """Return one model by name or alias; `NotFoundError` names the nearest."""
+        return await portal.arun(self._client.engine.model(name))

@@ -19,11 +19,11 @@ from prsm_lab.errors import InternalError, ProviderError, PRSMError, RateLimitEr
 from prsm_lab.types import Attempt, Delta, Reply, Request, Target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator
 
     from prsm_lab.engine.health import Health
     from prsm_lab.engine.pace import Pace
-    from prsm_lab.protocols import Provider
+    from prsm_lab.engine.windows import Windows
 
 BASE_SECONDS = 0.5
 CAP_SECONDS = 30.0
@@ -95,12 +95,12 @@ class Attempts:
     """The loop around `decide`, with what it needs: windows, pace, health.
 
     Args:
-        providers: Windows by name.
+        windows: What is asked through.
         max_retries: Retries at one target where the request names no number.
     """
 
-    def __init__(self, providers: Mapping[str, Provider], pace: Pace, health: Health, *, max_retries: int) -> None:
-        self._providers = providers
+    def __init__(self, windows: Windows, pace: Pace, health: Health, *, max_retries: int) -> None:
+        self._windows = windows
         self._pace = pace
         self._health = health
         self._max_retries = max_retries
@@ -121,10 +121,10 @@ class Attempts:
         position = retries = 0
         while True:
             target = targets[position]
-            knock = _Knock(self._providers[target.provider], request, target, live=live)
+            knock = _Knock(self._windows, request, target, live=live)
             try:
                 self._admit(request, target)
-                await self._providers[target.provider].ready()
+                await self._windows.of(target).ready()
                 if retries == 0:
                     self._health.asked(target)
                 await self._enter(target, deadline)
@@ -143,6 +143,7 @@ class Attempts:
                 finally:
                     self._pace.leave(target)
             except PRSMError as error:
+                error.provider = error.provider or target.provider
                 if not error.details.get("not_sent"):
                     trail.append(knock.record(error))
                 step = self._after(error, knock, target, retries, deadline, last=position + 1 == len(targets))
@@ -214,9 +215,9 @@ class Attempts:
 class _Knock:
     """One attempt at one target, with its clock."""
 
-    def __init__(self, provider: Provider, request: Request, target: Target, *, live: bool) -> None:
+    def __init__(self, windows: Windows, request: Request, target: Target, *, live: bool) -> None:
         self.request = request
-        self._provider = provider
+        self._windows = windows
         self._target = target
         self._live = live
         self._started = time.time()
@@ -234,20 +235,21 @@ class _Knock:
         if self._target.timeout is not None:
             deadline = min(deadline, self.began + self._target.timeout)
         until = _loop_time(deadline)
-        stream = self._provider.send(self.request, self._target, live=self._live)
-        try:
-            while True:
-                item = await self._next(stream, until)
-                if isinstance(item, Reply):
-                    self.latency_ms = (time.monotonic() - self.began) * 1000
+        with self._windows.held(self._target) as window:
+            stream = window.send(self.request, self._target, live=self._live)
+            try:
+                while True:
+                    item = await self._next(stream, until)
+                    if isinstance(item, Reply):
+                        self.latency_ms = (time.monotonic() - self.began) * 1000
+                        yield item
+                        return
+                    if self.ttft_ms is None and (item.text or item.reasoning or item.arguments or item.call_name):
+                        self.ttft_ms = (time.monotonic() - self.began) * 1000
+                    self.spoke = True
                     yield item
-                    return
-                if self.ttft_ms is None and (item.text or item.reasoning or item.arguments or item.call_name):
-                    self.ttft_ms = (time.monotonic() - self.began) * 1000
-                self.spoke = True
-                yield item
-        finally:
-            await stream.aclose()
+            finally:
+                await stream.aclose()
 
     async def _next(self, stream: AsyncGenerator[Delta | Reply, None], until: float | None) -> Delta | Reply:
         try:

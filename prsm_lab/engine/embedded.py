@@ -10,19 +10,22 @@ import os
 import secrets
 import time
 import warnings
+import weakref
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from prsm_lab import catalog
 from prsm_lab.catalog import prices
-from prsm_lab.engine import plan
+from prsm_lab.engine import plan, portal
 from prsm_lab.engine.attempts import Answer, Attempts
 from prsm_lab.engine.health import Health
 from prsm_lab.engine.pace import Pace
-from prsm_lab.errors import CancelledError, InternalError, NotFoundError, PRSMError
+from prsm_lab.engine.windows import Windows
+from prsm_lab.errors import CancelledError, InternalError, InvalidRequestError, NotFoundError, PRSMError
 from prsm_lab.ledger import fingerprint
+from prsm_lab.ledger.votes import Ballots
 from prsm_lab.types import Cost, Delta, Inference, Request, Target
 
 if TYPE_CHECKING:
@@ -32,12 +35,25 @@ if TYPE_CHECKING:
     from prsm_lab.protocols import Provider
     from prsm_lab.types import Model, PriceLine, Query, Record, Report, Run
 
-MOST_IN_FLIGHT = 256
-"""At one provider that names no `ceiling` of its own."""
+MOST_IN_FLIGHT = 1024
+"""At one provider that names no `ceiling` of its own: a share server's thousand streams may all be of one model."""
+CLOSING_SECONDS = 1.0
 identity = id
 """The builtin, where `id` is an inference's."""
 RECENT_SECONDS = 7 * 24 * 3600.0
 """How far back measured latencies count for latency optimisation."""
+
+
+def new_id() -> str:
+    """Return a new inference's id: the time in milliseconds, then 80 random bits."""
+    return f"inf_{int(time.time() * 1000):012x}{secrets.token_hex(10)}"
+
+
+class Listing(NamedTuple):
+    """The models that a provider offers, and how long it took to say so."""
+
+    models: tuple[str, ...]
+    latency_ms: float
 
 
 class Embedded:
@@ -50,16 +66,18 @@ class Embedded:
     """
 
     def __init__(self, providers: Mapping[str, Provider], ledger: Ledger, *, max_retries: int = 2) -> None:
-        self._providers = dict(providers)
-        self._origins = {name: provider.origin for name, provider in providers.items()}
+        self._windows = Windows(providers)
+        self._origins = self._windows.origins()
         self._ledger = ledger
         self._health = Health()
-        pace = Pace({name: getattr(provider, "ceiling", MOST_IN_FLIGHT) for name, provider in providers.items()})
-        self._attempts = Attempts(self._providers, pace, self._health, max_retries=max_retries)
+        self._pace = Pace({name: _ceiling(provider) for name, provider in providers.items()})
+        self._attempts = Attempts(self._windows, self._pace, self._health, max_retries=max_retries)
         self._pid = os.getpid()
         self._warned: set[str] = set()
         self._plans: dict[int, tuple[Request, tuple[Target, ...], bytes]] = {}
         self._priced = False
+        self.ballots = Ballots(ledger)
+        self._forgotten = weakref.finalize(self, _let_go, self._pid, self._windows)
 
     # ------------------------------------------------------------------------------------------- one request
 
@@ -76,12 +94,12 @@ class Embedded:
         return self._path(request, live=True)
 
     async def _path(self, request: Request, *, live: bool) -> AsyncGenerator[Delta | Inference, None]:
-        self._check_process()
+        self.check_process()
         if not self._priced:
             await asyncio.to_thread(prices.line, "gpt-4")  # loads the price table off the loop
             self._priced = True
         created = time.time()
-        id = f"inf_{int(created * 1000):012x}{secrets.token_hex(10)}"  # noqa: A001 -- the seed's word
+        id = request.id or new_id()  # noqa: A001 -- the seed's word
         try:
             targets, key = self._planned(request)
         except PRSMError as error:
@@ -129,7 +147,9 @@ class Embedded:
     async def recall(self, requests: Sequence[Request], scope: str) -> list[Inference | None]:
         """Return what runs of this scope already paid for, in one look-up."""
         keys = [self._key(request) for request in requests]
-        known = self._ledger.find([key for key in keys if key is not None], scope=scope, whole=False)
+        person = requests[0].person if requests else None
+        wanted = [key for key in keys if key is not None]
+        known = self._ledger.find(wanted, scope=scope, person=person, whole=False)
         return [None if key is None else known.get(key) for key in keys]
 
     async def begin(self, run: Run, requests: Sequence[Request]) -> None:
@@ -154,11 +174,30 @@ class Embedded:
         """Return a run and the state of each of its questions."""
         return self._ledger.replay(run)
 
+    async def refuse(self, request: Request, error: PRSMError) -> None:
+        """Write down a question that was refused before it could be asked."""
+        id = request.id or new_id()  # noqa: A001 -- the seed's word
+        self._ledger.start(id, request, fingerprint(request, ()), scope=request.scope, created=time.time())
+        await self._record_failure(id, error)
+
     # ------------------------------------------------------------------------------------------- what is known
 
-    async def get(self, id: str) -> Record:
+    async def get(self, id: str, *, person: str | None = None) -> Record:
         """Return what the ledger knows of one inference."""
-        return self._ledger.get(id)
+        return self._ledger.get(id, person=person)
+
+    async def history(self, limit: int, *, person: str | None = None) -> list[Record]:
+        """List the latest inferences."""
+        return self._ledger.history(limit, person=person)
+
+    async def worst_case(self, request: Request) -> float | None:
+        """Return the most that any target of a question can cost."""
+        return plan.worst_case(plan.candidates(request, self._origins), request)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, for a share server that keeps its keys beside the answers."""
+        return self._ledger
 
     async def usage(self, query: Query) -> Report:
         """Sum up the ledger over a time span."""
@@ -168,10 +207,49 @@ class Embedded:
         """Return the catalogue, with the prices and qualities of the moment."""
         return await asyncio.to_thread(lambda: tuple(map(catalog.described, catalog.all_models())))
 
+    async def model(self, name: str) -> Model:
+        """Return one model, by name or alias."""
+        return await asyncio.to_thread(lambda: catalog.described(catalog.find(name)))
+
+    # ----------------------------------------------------------------------------------------- the providers
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The providers that there are, and where each really is."""
+        return self._origins
+
+    async def replace(self, name: str, window: Provider | None) -> None:
+        """Ask a provider through another window from now on, or a new one; None takes it away.
+
+        What is being answered ends on the old window, which closes then. A run that still has questions for a
+        provider at its old place fails them: its answers would be filed as the old place's.
+        """
+        self._windows.put(name, window)
+        self._origins.clear()
+        self._origins.update(self._windows.origins())
+        self._health.forget(name)
+        if window is not None:
+            self._pace.open(name, _ceiling(window))
+
+    async def listing(self, name: str) -> Listing:
+        """Ask a provider which models it offers, which costs nothing.
+
+        Raises:
+            InvalidRequestError: If it cannot say: a function, a window of one's own.
+            PRSMError: What keeps it from answering.
+        """
+        window = self._windows[name]
+        ask = getattr(window, "models", None)
+        if ask is None:
+            raise InvalidRequestError(f"{name!r} has no list of models to ask for.", details={"parameter": "provider"})
+        await window.ready()
+        began = time.monotonic()
+        return Listing(tuple(await ask()), (time.monotonic() - began) * 1000)
+
     async def aclose(self) -> None:
         """Close all connections, then the ledger."""
-        for provider in self._providers.values():
-            await provider.aclose()
+        self._forgotten.detach()
+        await self._windows.aclose()
         self._ledger.close()
 
     # -------------------------------------------------------------------------------------------------- helpers
@@ -201,7 +279,7 @@ class Embedded:
                 "found that does not also serve wrong answers.",
             )
         since = None if request.cache.ttl is None else now - request.cache.ttl
-        return self._ledger.find([key], since=since).get(key)
+        return self._ledger.find([key], since=since, person=request.person).get(key)
 
     def _order(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
         if len(targets) == 1 and request.routing.max_cost is None:
@@ -229,12 +307,27 @@ class Embedded:
             self._warned.add(topic)
             warnings.warn(message, stacklevel=2)
 
-    def _check_process(self) -> None:
+    def check_process(self) -> None:
+        """Refuse to work in a process that was forked off after this engine was made.
+
+        Raises:
+            InternalError: In that process.
+        """
         if os.getpid() != self._pid:
             raise InternalError(
                 "This client was made before a fork; its connections belong to the parent process. "
                 "Make a new Client in the child."
             )
+
+
+def _ceiling(provider: Provider) -> int:
+    return int(getattr(provider, "ceiling", MOST_IN_FLIGHT))
+
+
+def _let_go(pid: int, windows: Windows) -> None:
+    """Close the connections of a client that nobody closed: scripts end and cells are run again without a word."""
+    if pid == os.getpid():
+        portal.finish(windows.aclose(), CLOSING_SECONDS)
 
 
 def _served_again(hit: Inference, id: str, created: float) -> Inference:
@@ -262,7 +355,7 @@ def _conclude(
     line = prices.line(target.name, target.provider)
     amount = prices.cost(reply.usage, line)
     if amount is None:
-        prices.warn_unpriced(target.name)
+        prices.warn_unpriced(target.name, line)
     if (target.provider, target.model) == (requested.provider, requested.model):
         listed = amount
     else:
@@ -288,6 +381,7 @@ def _conclude(
         tool_calls=reply.tool_calls,
         reasoning=reply.reasoning,
         dropped=reply.dropped,
+        logprobs=reply.logprobs,
         sample=request.sample,
     )
     return inference, line

@@ -85,3 +85,9 @@ class Health:
         """Return why a provider is not asked at the moment, if it is not."""
         until, error = self._closed.get(target.provider, (0.0, None))
         return error if until > time.monotonic() else None
+
+    def forget(self, provider: str) -> None:
+        """Forget what was seen of a provider: it has another key or another place now."""
+        self._closed.pop(provider, None)
+        for where in [where for where in self._routes if where.provider == provider]:
+            del self._routes[where]

@@ -39,6 +39,10 @@ class Pace:
         self._slots = {provider: asyncio.Semaphore(ceiling) for provider, ceiling in ceilings.items()}
         self._closed_until: dict[Route, float] = {}
 
+    def open(self, provider: str, ceiling: int) -> None:
+        """Make room for a provider that is new; one that is known keeps its slots."""
+        self._slots.setdefault(provider, asyncio.Semaphore(ceiling))
+
     async def enter(self, target: Target) -> None:
         """Take one of the provider's slots, once the route's pause is over; `leave` gives it back."""
         where = route(target)

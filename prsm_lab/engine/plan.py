@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from prsm_lab import catalog
 from prsm_lab.catalog import prices, quality
 from prsm_lab.errors import BudgetExceededError, InvalidRequestError, NotFoundError
@@ -16,6 +18,7 @@ from prsm_lab.types import Capabilities, Model, Request, Strategy, Target
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_json = msgspec.json.Encoder(enc_hook=str).encode
 MOST_CHEAPER = 3
 """Under cost optimisation, so many cheaper models are tried before the requested one."""
 USUAL_COMPLETION = 500
@@ -53,7 +56,7 @@ def candidates(request: Request, origins: Mapping[str, str]) -> tuple[Target, ..
     if request.routing.cost_optimization or request.routing.latency_optimization:
         peers = (_target(model, origins, peer=True) for model in _peers(requested, request, origins))
         chosen += [target for target in peers if not _contains(chosen, target)]
-    return tuple(chosen)
+    return tuple(chosen) if request.routing.only is None else _permitted(chosen, request.routing.only)
 
 
 def ordered(targets: tuple[Target, ...], request: Request, facts: Facts) -> tuple[Target, ...]:
@@ -77,6 +80,26 @@ def ordered(targets: tuple[Target, ...], request: Request, facts: Facts) -> tupl
         chosen = _optimised(chosen, targets[0], request, facts)
     chosen.sort(key=facts.is_open)  # stable: tripped routes go last, none is removed
     return tuple(chosen)
+
+
+def worst_case(targets: tuple[Target, ...], request: Request) -> float | None:
+    """Return the most that a question can cost in USD, whichever target answers.
+
+    A token is at least one byte, so a prompt has at most as many tokens as bytes; the answer is bounded by
+    `max_tokens`.
+
+    Returns:
+        None where a price is unknown, or nothing bounds the answer's length.
+    """
+    worst = 0.0
+    for target in targets:
+        limit = request.options.max_tokens or target.capabilities.default_max_tokens or target.capabilities.max_output
+        line = prices.line(target.name, target.provider)
+        cost = None if limit is None else prices.worst_case(most_prompt_tokens(request), limit, line)
+        if cost is None:
+            return None
+        worst = max(worst, cost)
+    return worst
 
 
 # ------------------------------------------------------------------------------------------------ candidates
@@ -216,6 +239,16 @@ def _target(model: Model, origins: Mapping[str, str], *, timeout: float | None =
     )
 
 
+def _permitted(chosen: list[Target], only: tuple[str, ...]) -> tuple[Target, ...]:
+    """Leave out peers that may not answer; what was named and may not is refused."""
+    refused = next((target for target in chosen if not target.peer and target.name not in only), None)
+    if refused is not None:
+        raise NotFoundError(
+            f"This key may not ask {refused.name!r}; it may ask {', '.join(only)}.", details={"parameter": "model"}
+        )
+    return tuple(target for target in chosen if target.name in only)
+
+
 def _contains(targets: list[Target], target: Target) -> bool:
     return any((other.provider, other.model) == (target.provider, target.model) for other in targets)
 
@@ -231,6 +264,30 @@ def prompt_tokens(request: Request) -> int:
     """
     characters = sum(len(str(message.get("content") or "")) + 16 for message in request.messages)
     return characters // 4 + 1
+
+
+MOST_IMAGE_TOKENS = 16_384
+"""What one image costs at most, at any of the providers' present models and details."""
+
+
+def most_prompt_tokens(request: Request) -> int:
+    """Bound a prompt's tokens from above: one for each byte of what is sent, images apart."""
+    options, images, size = request.options, 0, 0
+    for message in request.messages:
+        parts = message.get("content")
+        if isinstance(parts, (list, tuple)):
+            texts = [part for part in parts if not (isinstance(part, dict) and part.get("type") == "image_url")]
+            images += len(parts) - len(texts)
+            message = {**message, "content": texts}  # noqa: PLW2901 -- the message without its images
+        size += _size(message) + 16
+    return size + _size((options.tools, options.schema, options.extra)) + images * MOST_IMAGE_TOKENS
+
+
+def _size(value: object) -> int:
+    try:
+        return len(_json(value))
+    except (UnicodeEncodeError, ValueError):  # a lone surrogate
+        return 4 * len(repr(value))
 
 
 def _completion_tokens(target: Target, request: Request) -> int:

@@ -3,7 +3,8 @@
 Notebook cells run inside the kernel's own loop, which starves while a cell runs; so every engine lives on this
 loop instead. Sync doors wait for it (`call`, `iterate`), async doors of other loops await it (`arun`,
 `aiterate`). Whatever ends a wait early, a Ctrl-C, a cancelled task, a closed iterator, cancels the work itself
-and lets it close its connections: that is what stops paying. After a fork the child starts its own loop.
+and lets it close its connections: that is what stops paying. After a fork the child starts its own loop and lets go
+of the parent's connections.
 """
 
 from __future__ import annotations
@@ -43,6 +44,34 @@ def loop() -> asyncio.AbstractEventLoop:
 def _serve(serving: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(serving)
     serving.run_forever()
+
+
+def _let_go_of_the_parents() -> None:
+    """In a forked child, put nothing in the place of its copies of the loop's sockets.
+
+    What the parent closes would stay open for its peers: a provider would go on writing, and billing, an answer that
+    nobody waits for, and a server's port would stay taken. Files, not objects, are let go of: those that still hold
+    their numbers must not close somebody else's.
+    """
+    global _START
+    _START = threading.Lock()  # a thread that held it is not here to release it
+    if _loop is not None:
+        _loop.set_exception_handler(lambda *_: None)  # what is left open here is not left open
+    selector = getattr(_loop, "_selector", None)
+    watched = set(() if selector is None or selector.get_map() is None else selector.get_map())
+    for transport in list(getattr(_loop, "_transports", {}).values()):
+        sock = getattr(transport, "_sock", None)  # reading may be paused, then it is not watched
+        if sock is not None and sock.fileno() >= 0:
+            watched.add(sock.fileno())
+    if watched:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in watched:
+            os.dup2(nothing, number, inheritable=False)
+        os.close(nothing)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_of_the_parents)
 
 
 def inside() -> bool:
@@ -134,6 +163,16 @@ def call(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], None] | None =
     if tick:
         tick()
     return job.result()
+
+
+def finish(coroutine: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Run a last coroutine from a finalizer, which may come anywhere: at most so long, and never waiting for itself."""
+    if _loop is None or _pid != os.getpid() or _loop.is_closed():
+        coroutine.close()  # nothing was ever connected here
+        return
+    job = Job(coroutine)
+    if not inside():
+        job.wait(seconds)
 
 
 async def arun(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], None] | None = None, every: float = 0.1) -> T:

@@ -1,14 +1,19 @@
-"""Names of time spans, as the seed writes them."""
+"""What a usage report covers and how it is grouped, in the seed's names."""
 
 from __future__ import annotations
 
 import re
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from prsm_lab.errors import InvalidRequestError
 
-_LAST = re.compile(r"last_(\d+)_(hour|day|week)s?")
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+GROUPS: Final = ("model", "provider", "key", "day")
+_LAST = re.compile(r"last_(\d{1,5})_(hour|day|week)s?")
 _SECONDS = {"hour": 3600.0, "day": 86400.0, "week": 7 * 86400.0}
 
 
@@ -41,6 +46,21 @@ def span(timeframe: str | None, *, now: float | None = None) -> tuple[float | No
             "2026-01-01/2026-02-01.",
             details={"parameter": "timeframe", "expected_type": "string"},
         ) from None
+
+
+def groups(names: str | Iterable[str]) -> tuple[Any, ...]:
+    """Check what a report is grouped by: one name of `GROUPS`, or several.
+
+    >>> groups("model"), groups(["key", "day"])
+    (('model',), ('key', 'day'))
+    """
+    found = (names,) if isinstance(names, str) else tuple(names)
+    for name in found:
+        if name not in GROUPS:
+            raise InvalidRequestError(
+                f"group_by must be some of {', '.join(GROUPS)}, not {name!r:.40}.", details={"parameter": "group_by"}
+            )
+    return found
 
 
 def _instant(text: str) -> float | None:

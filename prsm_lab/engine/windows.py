@@ -1,0 +1,90 @@
+"""The windows of an engine by name. One that is replaced closes when nobody asks through it any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from prsm_lab.errors import ConflictError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from prsm_lab.protocols import Provider
+    from prsm_lab.types import Target
+
+
+class Windows:
+    """What an engine asks through; all but the making of it happens on the engine's loop.
+
+    Args:
+        providers: Windows by name.
+    """
+
+    def __init__(self, providers: Mapping[str, Provider]) -> None:
+        self._here = dict(providers)
+        self._asking: Counter[int] = Counter()
+        """By identity: a window of one's own need not be hashable."""
+        self._leaving: dict[int, Provider] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def __getitem__(self, name: str) -> Provider:
+        return self._here[name]
+
+    def origins(self) -> dict[str, str]:
+        """Return where each provider really is."""
+        return {name: window.origin for name, window in self._here.items()}
+
+    def of(self, target: Target) -> Provider:
+        """Return the window to a target.
+
+        Raises:
+            ConflictError: If its provider has been moved since the target was chosen: an answer from the new place
+                would be filed as one from the old.
+        """
+        window = self._here.get(target.provider)
+        if window is None or (target.origin and target.origin != window.origin):
+            raise ConflictError(
+                f"{target.provider} was {'moved' if window else 'taken away'} while this question waited. Ask again; "
+                "nothing was sent.",
+                provider=target.provider, details={"not_sent": True},
+            )  # fmt: skip
+        return window
+
+    @contextmanager
+    def held(self, target: Target) -> Iterator[Provider]:
+        """Hold a target's window open for as long as it is asked through."""
+        window = self.of(target)
+        self._asking[id(window)] += 1
+        try:
+            yield window
+        finally:
+            self._asking[id(window)] -= 1
+            self._leave(window)
+
+    def put(self, name: str, window: Provider | None) -> None:
+        """Ask through another window from now on, or through none; the one that was there closes when it is idle."""
+        old = self._here.pop(name, None)
+        if window is not None:
+            self._here[name] = window
+        if old is not None and old is not window:
+            self._leaving[id(old)] = old
+            self._leave(old)
+
+    def _leave(self, window: Provider) -> None:
+        if self._asking[id(window)]:
+            return
+        del self._asking[id(window)]
+        if self._leaving.pop(id(window), None) is not None:
+            task = asyncio.get_running_loop().create_task(window.aclose())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def aclose(self) -> None:
+        """Close them all."""
+        for window in (*self._here.values(), *self._leaving.values()):
+            await window.aclose()
+        if self._closing:
+            await asyncio.wait(set(self._closing))
