@@ -6,22 +6,31 @@ Figures of simulated answers say so.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from prsm_lab import render
+from prsm_lab.engine import timeframe
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.frames import reading
 from prsm_lab.frames.data import missing
 from prsm_lab.frames.summary import summarize
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["cost_quality", "latency", "scores"]
+__all__ = ["cost_quality", "latency", "scores", "usage"]
 
 COLOURS: Final = ("#2a78d6", "#e0712c", "#1f9d6b", "#b3478f", "#8a6d1d", "#5d5fc4", "#c23b4b", "#3a8f9e")
 """Told apart by people with any common kind of colour vision, and on light and dark ground."""
 SYMBOLS: Final = ("circle", "diamond", "square", "triangle-up", "cross", "star", "pentagon", "hexagon")
+LONGEST_LABEL: Final = 80
+FEW_DAYS: Final = 10
+"""Each has its name."""
+DAY_MS: Final = 86_400_000
 INK: Final = "#7c8492"
 GRID: Final = "rgba(124,132,146,0.22)"
 
@@ -39,29 +48,31 @@ def cost_quality(results: pd.DataFrame, score: str | None = None) -> go.Figure:
     import plotly.graph_objects as go
 
     column = _score(results, score)
+    write, ticks = _scale(results[column])
     figure = go.Figure()
-    lowest = 1.0
+    ends: list[float] = []
     unpriced: list[str] = []
-    for label, colour, part in _variants(results):
-        line = _line(part)
-        found, cost = interval(part[column]), line["cost_per_1k"]
+    for variant in _variants(results):
+        found, cost = interval(variant.part[column]), _cost(variant.part)
         if found is None or cost is None:
-            unpriced += [] if found is None else [label]
+            unpriced += [] if found is None else [variant.label]
             continue
         mean, low, high = found
-        lowest = min(lowest, low)
+        ends += [end for end in found if not math.isnan(end)]
         figure.add_scatter(
-            x=[cost], y=[mean], mode="markers", showlegend=True,
-            marker={"size": 14, "symbol": SYMBOLS[len(figure.data) % len(SYMBOLS)], "color": colour, "line": {"width": 1.5, "color": "rgba(255,255,255,0.9)"}},
-            error_y={"type": "data", "array": [high - mean], "arrayminus": [mean - low], "color": colour, "thickness": 1.5, "width": 4},
-            name=label, hovertemplate=f"{_safe(label)}<br>%{{y:.1%}} at $%{{x:,.4f}} per 1,000 rows<extra></extra>",
+            x=[cost], y=[mean], mode="markers", showlegend=True, name=variant.label, cliponaxis=False,
+            marker={"size": 14, "symbol": variant.symbol, "color": variant.colour, "line": {"width": 1.5, "color": "rgba(255,255,255,0.9)"}},
+            error_y={"type": "data", "array": [high - mean], "arrayminus": [mean - low], "color": variant.colour, "thickness": 1.5, "width": 4},
+            hovertemplate=f"{variant.label}<br>{write(mean)} at $%{{x:,.4f}} per 1,000 rows<extra></extra>",
         )  # fmt: skip
-    missing = f" · not shown, price unknown: {_safe(', '.join(unpriced))}" if unpriced else ""
+    missing = f" · not shown, price unknown: {', '.join(unpriced)}" if unpriced else ""
     _dress(figure, results, "Quality against cost", f"{_words(column)}, mean with 95 % interval{missing}")
-    figure.update_layout(showlegend=True, legend={"x": 1.02, "y": 1, "font": {"size": 13}, "itemsizing": "constant"})
+    _legend(figure)
     dearest = max((trace.x[0] for trace in figure.data), default=0.0) or 1.0
     figure.update_xaxes(title="USD per 1,000 rows", tickprefix="$", range=[-0.04 * dearest, 1.08 * dearest])
-    figure.update_yaxes(title=f"mean {_words(column)}", tickformat=".0%", range=[max(0.0, lowest - 0.05), 1.02])
+    figure.update_yaxes(title=f"mean {_words(column)}", tickformat=ticks)
+    if ticks:
+        figure.update_yaxes(range=[max(0.0, min(ends, default=0.0) - 0.05), 1.02])
     return figure
 
 
@@ -78,30 +89,30 @@ def scores(results: pd.DataFrame, score: str | None = None) -> go.Figure:
     import plotly.graph_objects as go
 
     column = _score(results, score)
+    write, ticks = _scale(results[column])
     figure = go.Figure()
-    drawn = [
-        (label, colour, interval(part[column]), int(part[column].notna().sum()))
-        for label, colour, part in _variants(results)
-    ]
-    known = [(label, colour, *figures, n) for label, colour, figures, n in drawn if figures is not None]
-    for label, colour, mean, low, high, n in sorted(known, key=lambda bar: bar[2]):
+    drawn = [(variant, interval(variant.part[column])) for variant in _variants(results)]
+    known = [(variant, found) for variant, found in drawn if found is not None]
+    for variant, (mean, low, high) in sorted(known, key=lambda bar: bar[1][0]):
+        sure = "" if math.isnan(low) else f"95 % interval {write(low)} to {write(high)}, "
         figure.add_bar(
-            y=[label], x=[mean], orientation="h", marker_color=colour, opacity=0.88, width=0.62,
-            error_x={"type": "data", "array": [high - mean], "arrayminus": [mean - low], "color": INK, "thickness": 1.6, "width": 5},
-            hovertemplate=f"{_safe(label)}<br>{mean:.1%} (95 % interval {low:.1%} to {high:.1%}, n = {n})<extra></extra>",
+            y=[_wrapped(variant.label)], x=[mean], orientation="h", width=0.6, hovertemplate=(
+                f"{variant.label}<br>{write(mean)} ({sure}n = {int(variant.part[column].notna().sum())})<extra></extra>"
+            ),
+            marker={"color": variant.colour, "opacity": 0.55},
+            error_x={"type": "data", "array": [high - mean], "arrayminus": [mean - low], "color": variant.colour, "thickness": 2, "width": 5},
         )  # fmt: skip
-        figure.add_annotation(
-            x=0.012,
-            y=label,
-            text=f"<b>{mean:.0%}</b>",
-            showarrow=False,
-            xanchor="left",
-            font={"color": "white", "size": 13},
+        _beside(
+            figure,
+            mean if math.isnan(high) else max(high, 0.0),
+            variant,
+            f"<b>{f'{mean:.0%}' if ticks else write(mean)}</b>",
         )
-    _dress(figure, results, f"{_words(column)} by variant".capitalize(), "mean with 95 % interval")
-    figure.update_layout(height=150 + 46 * max(1, len(known)), barmode="overlay")
-    figure.update_xaxes(tickformat=".0%", range=[0, 1.02])
-    figure.update_yaxes(showgrid=False, automargin=True, ticklabelstandoff=10)
+    _dress(figure, results, f"{_words(column)[:1].upper()}{_words(column)[1:]} by variant", "mean with 95 % interval")
+    _lines(figure, len(known))
+    figure.update_xaxes(tickformat=ticks)
+    if ticks:
+        figure.update_xaxes(range=[0, 1.12], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1])
     return figure
 
 
@@ -114,32 +125,79 @@ def latency(results: pd.DataFrame) -> go.Figure:
     import plotly.graph_objects as go
 
     figure, known = go.Figure(), reading.of(results)
-    parts = []
-    for label, colour, part in _variants(results):
-        live = known(part, "latency_ms")[~known(part, "cached").fillna(False).astype(bool)].dropna().astype(float)
+    drawn = []
+    for variant in _variants(results):
+        once = variant.part.drop_duplicates(known.prefix + "inference_id")  # one answer may fill many rows
+        cached = known(once, "cached").fillna(False).astype(bool)
+        live = known(once, "latency_ms")[~cached].dropna().astype(float)
         if len(live):
-            parts.append((label, colour, live / 1000))
-    for label, colour, seconds in sorted(parts, key=lambda p: -float(p[2].median())):
+            drawn.append((variant, live / 1000))
+    for variant, seconds in sorted(drawn, key=lambda box: -float(box[1].median())):
         low, first, middle, third, high = (float(seconds.quantile(q)) for q in (0.05, 0.25, 0.5, 0.75, 0.95))
         figure.add_box(
-            y=[label], q1=[first], median=[middle], q3=[third], lowerfence=[low], upperfence=[high], orientation="h",
-            marker_color=colour, line={"width": 1.6}, name=label, width=0.55, hoverinfo="x",
+            y=[_wrapped(variant.label)], q1=[first], median=[middle], q3=[third], lowerfence=[low], upperfence=[high],
+            orientation="h", marker_color=variant.colour, line={"width": 1.6}, name=variant.label, width=0.55,
+            hoverinfo="x",
         )  # fmt: skip
-        figure.add_annotation(
-            x=high, y=label, text=f"  {_seconds(middle)}", showarrow=False, xanchor="left", font={"color": colour}
-        )
+        _beside(figure, high, variant, _seconds(middle))
     _dress(figure, results, "Latency", "median, quartiles, 5th to 95th percentile; waits and retries left out")
-    figure.update_layout(height=150 + 46 * max(1, len(parts)))
+    _lines(figure, len(drawn))
     figure.update_xaxes(title="seconds", rangemode="tozero")
-    figure.update_yaxes(showgrid=False, automargin=True, ticklabelstandoff=10)
     return figure
 
 
 # ------------------------------------------------------------------------------------------------------ figures
 
 
+def usage(figures: pd.DataFrame) -> go.Figure:
+    """Plot what was spent and asked, by day, model, provider or key.
+
+    Args:
+        figures: `client.inference.analytics(…, group_by="day").to_frame()`, or by another name. Where no cost is known
+            there is no bar; days on which nothing was asked have their place.
+
+    Raises:
+        InvalidRequestError: If the frame is not grouped.
+    """
+    from plotly.subplots import make_subplots
+
+    by = next((name for name in timeframe.GROUPS if name in figures), None)
+    if by is None:
+        raise InvalidRequestError("These figures are of no group: analytics(…, group_by=…).to_frame().")
+    names = [_safe("–" if missing(name) else str(name)) for name in figures[by]]
+    wide = {"width": 0.8 * DAY_MS} if by == "day" else {"width": 0.5}
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.12, row_heights=[0.6, 0.4])
+    figure.add_bar(
+        x=names, y=figures["total_cost"].astype("Float64"), marker_color=COLOURS[0], row=1, col=1, **wide,
+        hovertemplate="%{x}<br>$%{y:,.4f}<extra></extra>",
+    )  # fmt: skip
+    figure.add_bar(
+        x=names, y=figures["total_requests"], marker_color=COLOURS[2], row=2, col=1, **wide,
+        hovertemplate="%{x}<br>%{y:,} requests<extra></extra>",
+    )  # fmt: skip
+    unpriced = int(figures["unpriced_requests"].sum()) if len(figures) else 0
+    notes = ["UTC"] if by == "day" else []
+    notes += [f"{unpriced:,} requests of unknown cost are left out"] if unpriced else []
+    _frame(figure, f"Usage by {by}", " · ".join(notes))
+    if by == "day":
+        few = {"dtick": DAY_MS} if len(figures) and _days(names) <= FEW_DAYS else {}
+        figure.update_xaxes(type="date", tickformat="%b %-d", **few)
+    else:
+        figure.update_xaxes(type="category")
+    figure.update_yaxes(title_text="USD", tickprefix="$", row=1, col=1)
+    figure.update_yaxes(title_text="requests", row=2, col=1)
+    return figure
+
+
+def _days(names: list[str]) -> int:
+    """From the first to the last."""
+    return (date.fromisoformat(max(names)) - date.fromisoformat(min(names))).days + 1
+
+
 def interval(values: pd.Series[Any]) -> tuple[float, float, float] | None:
     """Return mean and 95 % interval of scores: Wilson's for 0/1 scores, Student's otherwise; None without scores.
+
+    A single score that is neither 0 nor 1 has no interval: its ends are NaN.
 
     Wilson, E. B. (1927), JASA 22. Student's interval takes rows as independent.
 
@@ -158,7 +216,7 @@ def interval(values: pd.Series[Any]) -> tuple[float, float, float] | None:
         half = z / (1 + z * z / n) * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
         return mean, max(0.0, centre - half), min(1.0, centre + half)
     if n == 1:
-        return mean, mean, mean
+        return mean, math.nan, math.nan
     half = _t(n - 1) * float(present.std(ddof=1)) / math.sqrt(n)
     return mean, mean - half, mean + half
 
@@ -168,33 +226,54 @@ _T_QUANTILES: Final = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.4469
 
 
 def _t(degrees: int) -> float:
-    """The 97.5 % quantile of Student's t: tabled, then the normal one by its Cornish-Fisher expansion (to 1e-5)."""
+    """The 97.5 % quantile of Student's t: tabled, then the normal one by its Cornish-Fisher expansion (to 2e-5)."""
     if degrees <= len(_T_QUANTILES):
         return _T_QUANTILES[degrees - 1]
     z, v = 1.959963984540054, float(degrees)
     return (
         z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * v**4)
     )  # fmt: skip
 
 
-def _line(part: pd.DataFrame) -> dict[str, Any]:
-    line = {str(name): value for name, value in summarize(part).iloc[0].items()}
-    cost = line.get("cost_per_1k")
-    return {**line, "cost_per_1k": None if cost is None or missing(cost) else float(cost)}
+class Variant(NamedTuple):
+    """One variant as it is drawn; its label is safe to show."""
+
+    label: str
+    colour: str
+    symbol: str
+    part: pd.DataFrame
 
 
-def _variants(results: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
-    """Each variant with its colour; samples of one variant belong together."""
+def _variants(results: pd.DataFrame) -> list[Variant]:
+    """Each variant with its look; samples of one variant belong together."""
     known = reading.of(results)
     plain = known._replace(variant_columns=tuple(n for n in known.variant_columns if n != "sample"))
     labels = plain.labels(results)
-    names = list(dict.fromkeys(labels))
-    parts = [results[[label == name for label in labels]] for name in names]
-    return [
-        (f"{name} (simulated)" if reading.of(part).simulated else name, COLOURS[n % len(COLOURS)], part)
-        for n, (name, part) in enumerate(zip(names, parts, strict=True))
-    ]
+    made: list[Variant] = []
+    for n, name in enumerate(dict.fromkeys(labels)):
+        part = results[[label == name for label in labels]]
+        short = name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…"
+        shown = _safe(short) + (" (simulated)" if reading.of(part).simulated else "")
+        if any(shown == other.label for other in made):
+            shown += f" #{n + 1}"
+        symbol = SYMBOLS[(n + n // len(COLOURS)) % len(SYMBOLS)]  # the ninth has the first one's colour, not its shape
+        made.append(Variant(shown, COLOURS[n % len(COLOURS)], symbol, part))
+    return made
+
+
+def _cost(part: pd.DataFrame) -> float | None:
+    cost = summarize(part, by=reading.of(part).prefix + "model")["cost_per_1k"].iloc[0]
+    return None if missing(cost) else float(cost)
+
+
+def _scale(values: pd.Series[Any]) -> tuple[Callable[[float], str], str | None]:
+    """How to write scores, and plotly's tick format: shares in per cent, other figures as they are."""
+    present = values.dropna().astype(float)
+    if present.between(0, 1).all():
+        return (lambda value: f"{value:.1%}".replace(".0%", "%")), ".0%"
+    return (lambda value: f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"), None
 
 
 def _score(results: pd.DataFrame, score: str | None) -> str:
@@ -210,25 +289,64 @@ def _score(results: pd.DataFrame, score: str | None) -> str:
 
 
 def _words(column: str) -> str:
-    return column.removeprefix("score_").replace("_", " ")
+    return _safe(column.removeprefix("score_").replace("_", " "))
 
 
 def _safe(label: str) -> str:
-    """Labels may come from data: no markup."""
-    return label.replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")
+    """Labels may come from data: no markup, no template."""
+    plain = render.plain(label)
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")
+
+
+def _wrapped(label: str) -> str:
+    """A long label on two lines, parted behind the model's name."""
+    head, dot, rest = label.partition(" · ")
+    return f"{head}<br>{rest}" if dot and len(label) > 30 else label
 
 
 def _seconds(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
+def _beside(figure: go.Figure, x: float, variant: Variant, text: str) -> None:
+    """Write a figure to the right of what was drawn last, where it is read on any ground.
+
+    The line is given by its number: plotly takes a name that looks like a number for one.
+    """
+    figure.add_annotation(
+        x=x, y=len(figure.data) - 1, text=text, showarrow=False, xanchor="left", xshift=8,
+        font={"color": variant.colour, "size": 13},
+    )  # fmt: skip
+
+
+def _lines(figure: go.Figure, n: int) -> None:
+    """One line a variant, by name: names that look like numbers are names too."""
+    figure.update_layout(height=150 + 46 * max(1, n))
+    figure.update_yaxes(type="category", showgrid=False, automargin=True, ticklabelstandoff=10)
+
+
+def _legend(figure: go.Figure) -> None:
+    """At the right, or below where the names are long."""
+    legend: dict[str, Any] = {"x": 1.02, "y": 1, "font": {"size": 13}, "itemsizing": "constant"}
+    if max((len(trace.name) for trace in figure.data), default=0) > 34:
+        below = 20 * len(figure.data)
+        legend |= {"x": 0, "y": -78 / 294, "yanchor": "top"}
+        figure.update_layout(height=448 + below, margin={"b": 68 + below})
+    figure.update_layout(showlegend=True, legend=legend)
+
+
 def _dress(figure: go.Figure, results: pd.DataFrame, title: str, what: str) -> None:
-    note = f"{what} · {len(results):,} answers"
+    known = reading.of(results)
+    failed = int(known(results, "response").isna().sum())
+    _frame(figure, title, f"{what} · {len(results) - failed:,} answers" + (f", {failed:,} failed" if failed else ""))
+
+
+def _frame(figure: go.Figure, title: str, note: str) -> None:
     figure.update_layout(
-        title={"text": f"<b>{title}</b><br><span style='font-size:13px;color:{INK}'>{note}</span>", "x": 0, "xref": "paper", "y": 0.95, "yanchor": "top"},
+        title={"text": f"<b>{title}</b><br><span style='font-size:13px;color:{INK}'>{note}</span>", "x": 0, "xref": "container", "pad": {"l": 14, "t": 18}, "y": 1, "yref": "container", "yanchor": "top"},
         font={"family": "Inter, Segoe UI, system-ui, sans-serif", "size": 14, "color": INK},
         title_font={"size": 18}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", showlegend=False,
-        margin={"l": 70, "r": 30, "t": 86, "b": 60}, height=440, hoverlabel={"align": "left"}, template="none",
+        margin={"l": 70, "r": 30, "t": 86, "b": 68}, height=448, hoverlabel={"align": "left"}, template="none",
     )  # fmt: skip
     figure.update_xaxes(gridcolor=GRID, zeroline=False, ticks="outside", tickcolor=GRID, title_standoff=12)
     figure.update_yaxes(gridcolor=GRID, zeroline=False, title_standoff=12)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import html
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from prsm_lab import plot
+from prsm_lab import plot, render
 from prsm_lab.frames import reading
 from prsm_lab.frames.side import side_by_side
 from prsm_lab.frames.summary import summarize
@@ -69,18 +68,18 @@ def page(results: pd.DataFrame, words: Words) -> str:
     label = '<span class="label">simulated answers</span>' if known.simulated else ""
     figures = [plot.cost_quality(results), plot.scores(results), plot.latency(results)]
     parts = [
-        f"<h1>{html.escape(words.title)}</h1><p>{html.escape(words.lead)} {label}</p>",
+        f"<h1>{render.escaped(words.title)}</h1><p>{render.escaped(words.lead)} {label}</p>",
         "<h2>Summary</h2>", f'<div class="scroll">{summary_table(results)}</div>',
         "<h2>Figures</h2>", *(_figure(figure, first=n == 0) for n, figure in enumerate(figures)),
         f"<h2>Answers side by side</h2><p class='soft'>The first {ROWS_SHOWN} rows.</p>",
         f'<div class="scroll">{_answers(results)}</div>',
-        "<h2>Do the same</h2>", f"<pre>{html.escape(words.code)}</pre>",
-        f"<footer class='soft'>prsm_lab {version('prsm-lab')} · {_now()} · run {html.escape(_run(results))}</footer>",
+        "<h2>Do the same</h2>", f"<pre>{render.escaped(words.code)}</pre>",
+        f"<footer class='soft'>prsm_lab {version('prsm-lab')} · {_now()} · run {render.escaped(_run(results))}</footer>",
     ]  # fmt: skip
     body = "\n".join(parts)
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(words.title)}</title><style>{CSS}</style><body>{body}</body></html>"
+        f"<title>{render.escaped(words.title)}</title><style>{CSS}</style><body>{body}</body></html>"
     )
 
 
@@ -135,10 +134,10 @@ def summary_table(results: pd.DataFrame) -> str:
     headings, rows = figures_of(results)
     names = headings.index("rows")
     kind = ["" if n < names else ' class="n"' for n in range(len(headings))]
-    head = "".join(f"<th{k}>{html.escape(h)}</th>" for h, k in zip(headings, kind, strict=True))
+    head = "".join(f"<th{k}>{render.escaped(h)}</th>" for h, k in zip(headings, kind, strict=True))
     body = "".join(
         f"<tr{' class=best' if n == 0 else ''}>"
-        + "".join(f"<td{k}>{html.escape(cell)}</td>" for cell, k in zip(row, kind, strict=True))
+        + "".join(f"<td{k}>{render.escaped(cell)}</td>" for cell, k in zip(row, kind, strict=True))
         + "</tr>"
         for n, row in enumerate(rows)
     )
@@ -150,10 +149,11 @@ def _answers(results: pd.DataFrame) -> str:
     known = reading.of(results)
     inputs = [c for c in known.inputs(results) if str(c) in ("question", "text", "answer")]
     ways = list(dict.fromkeys(known.labels(results)))
-    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in (*inputs, *ways))
+    shown = [*inputs, *ways]
+    head = "".join(f"<th>{render.escaped(str(name))}</th>" for name in shown)
     rows = []
-    for _, line in wide.head(ROWS_SHOWN).iterrows():
-        cells = "".join(f'<td class="answer">{_text(line[name])}</td>' for name in (*inputs, *ways))
+    for line in zip(*(wide[name].head(ROWS_SHOWN) for name in shown), strict=True):
+        cells = "".join(f'<td class="answer">{_text(value)}</td>' for value in line)
         rows.append(f"<tr>{cells}</tr>")
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
@@ -162,8 +162,7 @@ def _text(value: Any) -> str:
     """Model output is text, whatever it looks like."""
     if _unknown(value):
         return "–"
-    text = str(value)
-    return html.escape(text if len(text) <= LONGEST_ANSWER else text[: LONGEST_ANSWER - 1] + "…")
+    return render.escaped(value, longest=LONGEST_ANSWER)
 
 
 def _now() -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +10,7 @@ from hypothesis import strategies as st
 
 import prsm_lab as lab
 from prsm_lab import columns, emulator, errors
+from prsm_lab.frames import packing
 
 MODEL = "gpt-4.1-mini"
 COLUMNS = [
@@ -334,6 +333,11 @@ def test_another_setting_is_another_question(batch, emu):
         pd.DataFrame({"q": ["2+2?", "bad", None]}, index=["x", "y", "y"]),
         pd.DataFrame({"q": ["2+2?"], "n": pd.array([1], dtype="Int64")}, index=pd.MultiIndex.from_tuples([("a", 1)], names=["k", None])),
         pd.DataFrame({"q": ["2+2?", "a"], "f": [1.5, None]}),
+        pd.DataFrame({"q": pd.Categorical(["b", "a"], categories=["b", "z", "a"], ordered=True)}),
+        pd.DataFrame({"q": pd.array(["a", "b"], dtype="string[pyarrow]"), "i": pd.array([1, None], dtype="int64[pyarrow]")}),
+        pd.DataFrame({"q": ["a", "b"], "t": pd.to_datetime(["2026-01-01", None], utc=True), "l": [[1], {"x": None}], "b": [True, False]}),
+        pd.DataFrame({"q": ["a", "b"]}, index=pd.CategoricalIndex(["v", "u"], categories=["v", "u"], name="k")),
+        pd.DataFrame({"q": pd.Series([], dtype="object")}),
     ],
 )  # fmt: skip
 def test_a_past_run_loads_as_it_was(compare, client, emu, data):
@@ -344,10 +348,7 @@ def test_a_past_run_loads_as_it_was(compare, client, emu, data):
     loaded = lab.load("mine", client=client)
 
     assert len(emu.log) == asked
-    pd.testing.assert_frame_equal(
-        loaded.drop(columns=["attempts", "error"]), found.drop(columns=["attempts", "error"]), check_index_type=False
-    )
-    assert loaded["error"].notna().tolist() == found["error"].notna().tolist()
+    pd.testing.assert_frame_equal(loaded, found, check_index_type=False)
     with pytest.raises(errors.NotFoundError):
         lab.load("nobody", client=client)
 
@@ -385,16 +386,229 @@ async def test_the_async_twins_give_the_same(client):
     assert one["response"].item() == two["response"].item() == three["response"].item()
 
 
-def test_side_by_side_puts_variants_in_columns(compare):
-    """One row an input row, in order."""
-    data = pd.DataFrame({"q": ["2+2?", "capital of France?"]}, index=[7, 7])
-    found = compare(data, {"a": "{q}", "b": "{q}!"})
-    wide = lab.side_by_side(found)
+# --------------------------------------------------------------------------------------------- found by their tests
 
-    assert list(wide.columns) == ["q", *(f"{m} · {p}" for m in (MODEL, "claude-haiku-4-5") for p in "ab")]
-    assert wide.index.tolist() == [7, 7]
-    assert wide.iloc[1, 1] == found["response"].iloc[4]
-    with pytest.raises(errors.InvalidRequestError, match="not whole"):
-        lab.side_by_side(found.iloc[1:])
-    with contextlib.suppress(KeyError):
-        assert lab.side_by_side(found, values="cost").iloc[0, 1] == found["cost"].iloc[0]
+
+def test_a_past_single_question_loads_as_it_was(client):
+    """`infer` numbers its rows."""
+    found = lab.infer("hi", model=[MODEL, "gpt-4"], run="one", client=client, progress=False)
+
+    pd.testing.assert_frame_equal(lab.load("one", client=client), found)
+
+
+def test_a_past_run_tells_how_often_a_failed_row_was_tried(emu, tmp_path):
+    """Also in another process's ledger."""
+    emu.clear()
+    emu.add(emulator.Rule("500", contains="bad"))
+    options = {"ledger": str(tmp_path / "l.db"), "providers": emu.providers()}
+    with lab.Client(**options, max_retries=1) as client:
+        found = lab.batch(["bad"], "{text}", model=MODEL, run="mine", client=client, progress=False)
+    with lab.Client(**options) as client:
+        loaded = lab.load("mine", client=client)
+
+    assert found["attempts"].tolist() == loaded["attempts"].tolist() == [2]
+
+
+@pytest.mark.parametrize("cell", ["half a pair: \ud83d", "\udc00 and \x00"])
+def test_a_lone_surrogate_in_a_cell_costs_no_other_row(mocked, batch, emu, cell):
+    """It can be sent to nobody; an answer that repeats it is mended; the ledger goes on."""
+    found = batch([cell, "2+2?"], "{text}")
+    echoed = lab.batch([cell, "ok"], "{text}", model="gpt-4", client=mocked, progress=False)
+
+    assert found["error_code"].fillna("ok").tolist() == ["invalid_request", "ok"]
+    assert "surrogate" in found["error"].iloc[0]
+    assert found["text"].iloc[0] == cell
+    assert echoed["response"].tolist() == [cell.replace("\ud83d", "�").replace("\udc00", "�"), "ok"]
+
+
+def test_a_lone_surrogate_in_a_file_or_a_list_of_dicts_is_read(mocked, tmp_path):
+    """Text types refuse it, objects do not."""
+    (tmp_path / "x.jsonl").write_text('{"text": "a \\ud83d"}\n\n{"text": "b"}\n')
+    for data in (str(tmp_path / "x.jsonl"), [{"text": "a \ud83d"}, {"text": "b"}]):
+        found = lab.batch(data, "{text}", model="gpt-4", client=mocked, progress=False)
+        assert found["response"].tolist() == ["a �", "b"]
+
+
+@pytest.mark.parametrize("empty", [None, float("nan"), pd.NA, "", " "])
+def test_a_blank_in_a_chat_is_an_error_row_too(batch, emu, empty):
+    """In a template of messages, and in messages that a function made; other rows are asked."""
+    data = pd.DataFrame({"q": pd.Series([empty, "2+2?"], dtype="object")})
+    for prompt in (
+        [{"role": "user", "content": "{q}"}],
+        lambda row: [{"role": "user", "content": row["q"]}],
+        lab.col("q"),
+    ):
+        found = batch(data, prompt, fresh=True)
+        assert found["error_code"].fillna("ok").tolist() == ["invalid_request", "ok"]
+        assert "missing prompt" in found["error"].iloc[0]
+
+    assert len(emu.log.arrivals()) == 3
+
+
+def test_a_missing_value_of_the_system_template_is_an_error_row(batch, emu):
+    """It is part of the question."""
+    found = batch(pd.DataFrame({"q": ["a", "b"], "who": ["brief", None]}), "{q}", system="You are {who}.")
+
+    assert "'who' is empty" in found["error"].iloc[1]
+    assert len(emu.log.arrivals()) == 1
+
+
+def test_an_array_of_messages_as_parquet_gives_it_is_a_chat(mocked, tmp_path):
+    """Lists come out of the file as arrays."""
+    chats = pd.DataFrame({"chat": [[{"role": "user", "content": "hi"}], [{"role": "user", "content": "you"}]]})
+    chats.to_parquet(tmp_path / "x.parquet")
+    found = lab.batch(str(tmp_path / "x.parquet"), lab.col("chat"), model="gpt-4", client=mocked, progress=False)
+
+    assert found["response"].tolist() == ["hi", "you"]
+
+
+def test_json_keeps_texts_texts(mocked, tmp_path):
+    """ "007" was asked as 7.0, and dates became times."""
+    (tmp_path / "x.jsonl").write_text(
+        '{"text": "007", "date": "2026-01-01", "n": 1}\n{"text": "1e3", "date": "x", "n": 2}'
+    )
+    found = lab.batch(str(tmp_path / "x.jsonl"), "{text} {date} {n}", model="gpt-4", client=mocked, progress=False)
+
+    assert found["response"].tolist() == ["007 2026-01-01 1", "1e3 x 2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("x.parquet", b"no parquet"), ("x.csv", b"\xff\xfe\x00bad"), ("x.csv", b""), ("x.jsonl", b"[1,"), ("x.tsv", b'a\tb\n"1')],
+)  # fmt: skip
+def test_an_unreadable_file_is_named_with_the_reason(batch, emu, tmp_path, name, content):
+    """Whatever the reader raises."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(errors.InvalidRequestError, match=rf"{name} cannot be read as {name[2:]}: .+"):
+        batch(str(tmp_path / name), "{a}")
+    assert len(emu.log.arrivals()) == 0
+
+
+def test_an_empty_list_is_an_empty_frame_of_texts(mocked):
+    """A loop over chunks may end with none."""
+    found = lab.batch([], "{text}", model="gpt-4", client=mocked, progress=False)
+
+    assert (len(found), list(found.columns)) == (0, ["text", *COLUMNS])
+
+
+def test_two_columns_of_one_name_are_refused(batch, emu):
+    """A template could not say which it means."""
+    with pytest.raises(ValueError, match="more than one column 'q'"):
+        batch(pd.DataFrame([["a", "b"]], columns=["q", "q"]))
+    assert len(emu.log.arrivals()) == 0
+
+
+@pytest.mark.parametrize("taken", ["temperature", "prompt", "sample"])
+def test_a_column_of_a_variants_name_is_refused_too(compare, emu, taken):
+    """With the same remedy."""
+    call = {"prompt": {"a": "{q}"}, "grid": {"temperature": [0, 1]}, "samples": 2, "models": [MODEL]}
+    data = pd.DataFrame({"q": ["a"], taken: ["mine"]})
+    with pytest.raises(ValueError, match=rf"'{taken}'.*prefix="):
+        compare(data, **call)
+    assert len(emu.log.arrivals()) == 0
+
+    found = compare(data, **call, prefix="new_")
+    assert found[taken].tolist() == ["mine"] * 4
+    assert lab.summarize(found)["n"].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("values", [[["a"], ["b"]], [["a"], None], [None, "stop"]])
+def test_a_grid_may_vary_lists_and_nothing(compare, client, values):
+    """They are told apart, summed up, laid side by side, and loaded."""
+    found = compare(["x", "y"], "{text}", models=[MODEL], grid={"stop": values}, run="grid")
+
+    assert len(lab.summarize(found)) == 2
+    assert lab.side_by_side(found).shape == (2, 3)
+    assert lab.load("grid", client=client)["stop"].tolist() == found["stop"].tolist()
+
+
+def test_a_grid_of_providers_keeps_who_answered_apart(compare):
+    """`provider` is a result."""
+    found = compare(["x"], "{text}", models=[MODEL], grid={"provider": ["openai"]})
+
+    assert found.columns.is_unique
+    assert (found["asked_provider"].item(), found["provider"].item()) == ("openai", "openai")
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ({"grid": {"temperature": []}}, "at least one value"),
+        ({"grid": {"temperature": 0.5}}, "at least one value"),
+        ({"grid": {"stop": "abc"}}, "at least one value"),
+        ({"grid": {"temperature": [0, 0]}}, "one value twice"),
+        ({"grid": {"temprature": [0]}}, "Did you mean 'temperature'"),
+        ({"grid": {"temperature": [0]}, "temperature": 1}, "both an option and in the grid"),
+        ({"samples": 0}, "samples=0"),
+        ({"samples": True}, "samples=True"),
+        ({"models": []}, "models is empty"),
+        ({"models": [MODEL, MODEL]}, "twice"),
+        ({"prompt": {}}, "empty dict"),
+    ],
+)
+def test_a_comparison_that_makes_no_sense_is_refused(compare, emu, call, says):
+    """Before anything is asked."""
+    with pytest.raises(errors.InvalidRequestError, match=says):
+        compare(["x"], **{"prompt": "{text}", **call})
+    assert len(emu.log.arrivals()) == 0
+
+
+def test_what_is_done_to_the_results_is_not_done_to_the_data(mocked):
+    """They share no memory that can be written."""
+    data = pd.DataFrame({"q": ["a", "b"], "n": [1, 2]})
+    found = lab.batch(data, "{q}", model="gpt-4", client=mocked, progress=False)
+    found.loc[:, "n"] = 0
+    found.loc[found.index[0], "q"] = "changed"
+
+    assert data.to_dict("list") == {"q": ["a", "b"], "n": [1, 2]}
+
+
+def test_columns_of_several_levels_are_kept(mocked):
+    """Their labels are tuples."""
+    data = pd.DataFrame([["a", "b"]], columns=pd.MultiIndex.from_tuples([("x", "q"), ("y", "q")]))
+    found = lab.batch(data, lambda row: row["y", "q"], model="gpt-4", client=mocked, progress=False)
+
+    assert found["response"].item() == "b"
+    assert list(found.columns[:2]) == [("x", "q"), ("y", "q")]
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**60), 2**60), st.floats(allow_nan=False), st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    st.lists(st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(VALUES, VALUES), max_size=5), st.lists(st.sampled_from(["k", None, 1]), min_size=1, max_size=2)
+)
+def test_a_frame_of_anything_comes_back_out_of_the_ledger(rows, names):
+    """Cells of mixed kinds, indexes of one and two levels."""
+    data = pd.DataFrame(
+        {"a": pd.Series([r[0] for r in rows], dtype="object"), 0: pd.Series([r[1] for r in rows], dtype="object")}
+    )
+    if rows:
+        data.index = pd.MultiIndex.from_tuples([(n // 2, "x")[: len(names)] for n in range(len(rows))], names=names) if len(names) == 2 else pd.Index([n // 2 for n in range(len(rows))], name=names[0])  # fmt: skip
+    back = packing.unpack(packing.pack(data))
+
+    pd.testing.assert_frame_equal(back, data, check_column_type=False, check_index_type=False)
+
+
+@pytest.mark.parametrize("name", ["arithmetic", "capitals", "sentiment"])
+def test_a_bundled_dataset_is_whole(name):
+    """Unique ids, a reference in every row, a fresh frame each time."""
+    data = lab.datasets.load(name)
+
+    assert name in lab.datasets.names()
+    assert data["id"].is_unique
+    assert data.notna().all(axis=None)
+    assert data["answer"].astype(str).str.strip().ne("").all()
+    data["answer"] = None
+    assert lab.datasets.load(name)["answer"].notna().all()
+
+
+@pytest.mark.parametrize("name", ["capitols", "", "../README", "capitals.csv", "/etc/passwd"])
+def test_only_bundled_datasets_load_by_name(name):
+    """A path is no name."""
+    with pytest.raises(errors.NotFoundError, match="arithmetic, capitals, extraction"):
+        lab.datasets.load(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,3 +100,112 @@ def test_what_is_no_prompt_is_refused(prompt):
     """With what a prompt may be."""
     with pytest.raises(InvalidRequestError, match="give a template"):
         prompts.maker(prompt, ["q"])
+
+
+@given(st.lists(st.tuples(TEXT, st.sampled_from(["x", "y"])), max_size=4), TEXT, TEXT, TEXT)
+def test_holes_are_filled_in_order_and_once(parts, tail, x, y):
+    """A value that looks like a hole stays what it is; each hole has its own column's value."""
+    row = {"x": "{y}" + x, "y": "{x}}{{" + y}
+
+    def escaped(text):
+        return text.replace("{", "{{").replace("}", "}}")
+
+    template = "".join(f"{escaped(literal)}{{{hole}}}" for literal, hole in parts) + escaped(tail)
+
+    assert Template(template, ["x", "y"]).fill(row) == "".join(literal + row[hole] for literal, hole in parts) + tail
+
+
+@given(st.text("{}xy ", max_size=12))
+def test_braces_agree_with_pythons_own_where_python_agrees(text):
+    """What `str.format` makes of names and doubled braces, templates make too."""
+    try:
+        filled = Template(text, ["x", "y"]).fill({"x": "1", "y": "2"})
+    except InvalidRequestError:
+        return
+    try:
+        expected = text.format(x="1", y="2")
+    except (ValueError, KeyError, IndexError):
+        assert "{ " in text or " }" in text  # blanks around a name are allowed here
+    else:
+        assert filled == expected
+
+
+class Trap:
+    """An object that must only be written, never looked into."""
+
+    secret = "leaked"
+
+    def __str__(self):
+        return "{x.secret}"
+
+
+def test_a_values_attributes_are_out_of_reach():
+    """Neither the template nor the value can name them."""
+    assert Template("{x}", ["x"]).fill({"x": Trap()}) == "{x.secret}"
+    with pytest.raises(InvalidRequestError, match=r"x\.secret"):
+        Template("{x.secret}", ["x"])
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(1, "1"), (1.5, "1.5"), (np.int64(3), "3"), (np.float64(0.5), "0.5"), (True, "True"), (pd.Timestamp("2026-01-02"), "2026-01-02 00:00:00"), ([1, "a"], "[1, 'a']"), (0, "0")],
+)  # fmt: skip
+def test_values_are_written_as_python_writes_them(value, written):
+    """Numbers, times, lists; nought is a value."""
+    assert Template("{x}", ["x"]).fill({"x": value}) == written
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), np.nan, pd.NA, pd.NaT])
+def test_a_missing_value_names_its_column(value):
+    """It is no word of the prompt."""
+    with pytest.raises(MissingValue, match="column 'x' is empty"):
+        Template("Say {x}", ["x"]).fill({"x": value})
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{qestion}", r"'qestion'.*Did you mean \{question\}\? Its columns: question, answer\."),
+        ("{zzz}", r"'zzz', which the data does not have\. Its columns"),
+    ],
+)
+def test_a_column_that_is_not_there_lists_those_that_are(template, says):
+    """With the nearest, where one is near; in templates, messages, system messages and `col` alike."""
+    for make in (
+        lambda: maker(template, ["question", "answer"]),
+        lambda: maker([{"role": "user", "content": template}], ["question", "answer"]),
+        lambda: maker("{question}", ["question", "answer"], system=template),
+        lambda: maker(col(template.strip("{}")), ["question", "answer"]),
+    ):
+        with pytest.raises(InvalidRequestError, match=says):
+            make()
+
+
+@pytest.mark.parametrize("content", ["", "  \n", None])
+def test_a_user_message_that_a_row_left_blank_is_a_missing_prompt(content):
+    """From a template, a column or a function; an assistant's may be blank."""
+    chat = [{"role": "assistant", "content": ""}, {"role": "user", "content": content}]
+    for make, row in (
+        (maker([{"role": "user", "content": "{x}"}], ["x"]), {"x": content}),
+        (maker(col("chat"), ["chat"]), {"chat": chat}),
+        (maker(lambda row: chat, []), {}),
+    ):
+        with pytest.raises(MissingValue, match="missing prompt"):
+            make(row)
+
+
+def test_parts_that_are_no_texts_are_no_blanks():
+    """An image alone is a question."""
+    chat = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,x"}}]}]
+
+    assert maker(chat, [])({}) == chat
+    assert maker(lambda row: chat, [])({}) == chat
+
+
+def test_making_a_prompt_changes_no_row_and_no_template():
+    """Messages are made anew for each row."""
+    row = {"chat": [{"role": "user", "content": "hi"}]}
+    made = maker(col("chat"), ["chat"])(row)
+    made[0]["content"] = "changed"
+
+    assert row == {"chat": [{"role": "user", "content": "hi"}]}

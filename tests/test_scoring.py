@@ -1,44 +1,25 @@
-"""Scores and summaries: every figure against numpy, pandas or a value worked out by hand."""
+"""Scores of answers: what counts as right, and what becomes of a scorer's own faults."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import prsm_lab as lab
-from prsm_lab import columns, errors
+from prsm_lab import errors
 from prsm_lab.frames.scoring import contains, exact, number, numeric
-from prsm_lab.types import Cost, Inference, Usage
-
-
-def frame(*rows: dict) -> pd.DataFrame:
-    """Results without asking anybody; each row gives what differs."""
-    outcomes, extra = [], []
-    for n, fields in enumerate(rows):
-        row = dict(fields)
-        extra.append({"answer": row.pop("answer", None), "q": row.pop("q", "?")})
-        if "failed" in row:
-            outcomes.append(errors.ProviderError(row["failed"]))
-            continue
-        cost, model = row.pop("cost", 0.001), row.pop("model", "gpt-4.1-mini")
-        plain = {"id": f"inf_{n}", "requested_model": model, "model": model, "provider": "openai", "content": "x", "finish_reason": "stop",
-                 "usage": Usage(prompt_tokens=10, completion_tokens=20), "cost": Cost(amount=cost), "latency_ms": 100.0, "served_model": model}  # fmt: skip
-        outcomes.append(Inference(**{**plain, **row}))
-    found = columns.results(outcomes, asked=[row.get("model", "gpt-4.1-mini") for row in rows])
-    return pd.concat([pd.DataFrame(extra), found], axis=1)
-
 
 # --------------------------------------------------------------------------------------------------- scorers
 
 
 @pytest.mark.parametrize(
     ("response", "reference", "same"),
-    [("Paris.", "paris", True), (" The  Answer ", "answer", True), ("a b", "A, B!", True), ("Paris", "Lyon", False), ("ＰＡＲＩＳ", "Paris", True), ("", "", True)],
+    [("Paris.", "paris", True), (" The  Answer ", "answer", True), ("a b", "A, B!", True), ("Paris", "Lyon", False), ("ＰＡＲＩＳ", "Paris", True), ("", "", True),
+     ("A.", "A", True), ("", "A", False), ("B", "A", False), ("the", "a", False), ("+", "-", False), ("/", "-", False), ("-", "-", True),
+     ("-5", "5", False), ("−5", "-5", True), ("\uff0d5", "-5", True), ("10-5", "10 5", True), ("™", "tm", True)],
 )  # fmt: skip
 def test_exact_folds_what_does_not_matter(response, reference, same):
     """Case, marks, articles, blanks, width."""
@@ -52,6 +33,10 @@ def test_exact_folds_what_does_not_matter(response, reference, same):
         ("Parisian", "Paris", False),
         ("Addis-Ababa is it", "Addis Ababa", True),
         ("x", "", False),
+        ("The answer is A", "A", True),
+        ("The answer is B, not a guess", "A", False),
+        ("It is -5", "5", False),
+        ("It is -5.", "-5", True),
     ],
 )
 def test_contains_looks_for_whole_words(response, reference, found):
@@ -63,7 +48,7 @@ def test_contains_looks_for_whole_words(response, reference, found):
     ("text", "value"),
     [
         ("so 42.", 42.0), ("1,234,567.5 in all", 1234567.5), ("from 3 to -7", -7.0), ("−5 °C", -5.0), ("1e3", 1000.0), ("12 345", 12345.0),
-        ("3.14159", 3.14159), ("no", None), ("2026-11-25", -25.0), ("$1,000", 1000.0), ("4,5", 5.0),
+        ("3.14159", 3.14159), ("no", None), ("2026-11-25", -25.0), ("$1,000", 1000.0), ("4,5", 5.0), ("it is .5", 0.5), ("-.25", -0.25), ("2.5.", 2.5), ("", None),
     ],
 )  # fmt: skip
 def test_the_last_number_is_the_answer(text, value):
@@ -85,7 +70,7 @@ def test_numeric_allows_a_millionth_and_no_more():
         numeric("3", "three")
 
 
-def test_failed_rows_score_na_and_a_scorer_that_raises_says_so_in_its_row():
+def test_failed_rows_score_na_and_a_scorer_that_raises_says_so_in_its_row(frame):
     """Never silently 0."""
     found = frame(
         {"content": "4", "answer": "4"},
@@ -100,7 +85,7 @@ def test_failed_rows_score_na_and_a_scorer_that_raises_says_so_in_its_row():
     assert "score_numeric" not in found.columns
 
 
-def test_any_function_of_the_row_scores_and_a_dict_gives_several():
+def test_any_function_of_the_row_scores_and_a_dict_gives_several(frame):
     """Named by the function, or by the caller."""
     scored = lab.score(
         frame({"content": "abc"}), {"length": lambda row: len(row["response"]), "parts": lambda row: {"a": 1, "b": 0.5}}
@@ -117,13 +102,13 @@ def test_any_function_of_the_row_scores_and_a_dict_gives_several():
     ("scorers", "cls", "says"),
     [("exactly", errors.InvalidRequestError, "built in are exact"), ([3], errors.InvalidRequestError, "no scorer")],
 )
-def test_what_is_no_scorer_is_refused(scorers, cls, says):
+def test_what_is_no_scorer_is_refused(frame, scorers, cls, says):
     """With what there is."""
     with pytest.raises(cls, match=says):
         lab.score(frame({"answer": "4"}), scorers)
 
 
-def test_a_missing_reference_column_is_named():
+def test_a_missing_reference_column_is_named(frame):
     """`reference=` is the remedy."""
     with pytest.raises(errors.NotFoundError, match="reference="):
         lab.score(frame({}), "exact", reference="gold")
@@ -131,131 +116,93 @@ def test_a_missing_reference_column_is_named():
         lab.score(pd.DataFrame({"a": [1]}), "exact")
 
 
-# -------------------------------------------------------------------------------------------------- summaries
-
-
-def test_every_figure_agrees_with_numpy():
-    """Percentiles, sums, rates, over random rows."""
-    dice = np.random.default_rng(3)
-    latencies, costs = dice.lognormal(5, 1, 50), dice.random(50)
-    rows = [
-        {"latency_ms": float(a), "cost": float(b), "content": str(n % 2), "answer": "1"}
-        for n, (a, b) in enumerate(zip(latencies, costs, strict=True))
-    ]
-    line = lab.summarize(lab.score(frame(*rows, {"failed": "x"}, {"failed": "y"}), "exact")).iloc[0]
-
-    assert (line["n"], line["failed"], line["success_rate"]) == (52, 2, pytest.approx(50 / 52))
-    assert (line["score_exact"], line["score_exact_na"]) == (0.5, 2)
-    assert line["cost"] == pytest.approx(costs.sum())
-    assert line["cost_per_1k"] == pytest.approx(costs.mean() * 1000)
-    assert line["latency_p50_ms"] == pytest.approx(np.percentile(latencies, 50))
-    assert line["latency_p95_ms"] == pytest.approx(np.percentile(latencies, 95))
-    assert line["tokens_per_s"] == pytest.approx(50 * 20 / (latencies.sum() / 1000))
-
-
-def test_an_answer_that_fills_several_rows_is_paid_once():
-    """But each row counts for what a row costs."""
-    line = lab.summarize(
-        frame({"id": "inf_a", "cost": 0.2}, {"id": "inf_a", "cost": 0.2}, {"id": "inf_b", "cost": 0.1})
-    ).iloc[0]
-
-    assert line["cost"] == pytest.approx(0.3)
-    assert line["cost_per_1k"] == pytest.approx(1000 * 0.5 / 3)
-
-
-def test_unknown_is_na_and_counted():
-    """No price, no latency, nothing answered."""
-    line = lab.summarize(frame({"cost": None, "latency_ms": None}, {"cost": 0.5, "latency_ms": None})).iloc[0]
-    nothing = lab.summarize(frame({"failed": "x"})).iloc[0]
-
-    assert (line["cost"], line["unpriced"], line["latency_p50_ms"]) == (0.5, 1, pd.NA)
-    assert (nothing["cost"], nothing["latency_p95_ms"], nothing["success_rate"]) == (pd.NA, pd.NA, 0.0)
-
-
-def test_cached_answers_do_not_make_a_model_look_fast():
-    """Their latency is the ledger's."""
-    line = lab.summarize(frame({"latency_ms": 0.1, "cached": True, "cost": 0.0}, {"latency_ms": 500.0})).iloc[0]
-
-    assert (line["latency_p50_ms"], line["cached"]) == (500.0, 0.5)
-
-
-def test_rows_of_another_model_are_counted():
-    """A dated edition is the same model, a fallback's answer is not."""
-    rows = [
-        {"served_model": name}
-        for name in ("gpt-4.1-mini", "gpt-4.1-mini-2025-04-14", "simulated/gpt-4.1-mini", "gpt-4.1", "claude-haiku-4-5")
-    ]
-
-    assert lab.summarize(frame(*rows))["other_model"].item() == 2
-
-
-def test_the_best_score_comes_first_and_any_column_groups():
-    """`by=`."""
-    found = frame(
-        {"model": "gpt-4", "content": "0", "answer": "1", "q": "a"},
-        {"model": "gpt-4o", "content": "1", "answer": "1", "q": "b"},
+def test_a_score_that_is_no_number_is_an_error_of_its_row(frame):
+    """The run of all other rows goes on."""
+    scored = lab.score(
+        frame({"content": "a"}, {"content": "b"}), {"mood": lambda row: {"a": "good", "b": 1}[row["response"]]}
     )
-    scored = lab.score(found, "exact")
 
-    assert lab.summarize(scored)["model"].tolist() == ["gpt-4o", "gpt-4"]
-    assert lab.summarize(scored, by="q")["q"].tolist() == ["b", "a"]
-    with pytest.raises(errors.NotFoundError):
-        lab.summarize(scored, by="nothing")
+    assert scored["score_mood"].tolist() == [pd.NA, 1.0]
+    assert scored["score_mood_error"].tolist()[0].startswith("ValueError: could not convert")
 
 
-# ------------------------------------------------------------------------------------------------------ figures
+@pytest.mark.parametrize("value", [True, 1, 1.0, np.int64(1), np.bool_(True), np.float32(1)])
+def test_whatever_counts_as_a_number_is_one(frame, value):
+    """Truth values and numpy's numbers."""
+    assert lab.score(frame({}), {"one": lambda row: value})["score_one"].tolist() == [1.0]
 
 
-@pytest.mark.parametrize(
-    ("successes", "n", "low", "high"),
-    # statsmodels.stats.proportion.proportion_confint(k, n, method="wilson"), 0.14
-    [(8, 10, 0.4901625, 0.9433178), (0, 20, 0.0, 0.1611252), (20, 20, 0.8388748, 1.0), (50, 100, 0.4038315, 0.5961685)],
-)
-def test_intervals_of_shares_are_wilsons(successes, n, low, high):
-    """Against statsmodels' figures."""
-    mean, below, above = lab.plot.interval(pd.Series([1.0] * successes + [0.0] * (n - successes)))
+@pytest.mark.parametrize("value", [None, float("nan"), pd.NA, np.nan])
+def test_a_scorer_that_cannot_tell_scores_na(frame, value):
+    """NA is not 0, and not an error."""
+    scored = lab.score(frame({}), {"unsure": lambda row: value})
 
-    assert (mean, below, above) == (successes / n, pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
+    assert scored["score_unsure"].isna().all()
+    assert "score_unsure_error" not in scored.columns
 
 
-@pytest.mark.parametrize(
-    ("degrees", "quantile"),
-    [(1, 12.706205), (2, 4.302653), (3, 3.182446), (4, 2.776445), (9, 2.262157), (29, 2.045230), (100, 1.983972)],
-)
-def test_intervals_of_other_scores_are_students(degrees, quantile):
-    """Against scipy.stats.t.ppf(0.975, degrees)."""
-    values = pd.Series(np.linspace(0.1, 0.9, degrees + 1))
-    mean, low, high = lab.plot.interval(values)
-    half = quantile * values.std(ddof=1) / math.sqrt(degrees + 1)
+def test_a_dict_that_lacks_a_part_or_raises_leaves_na_there(frame):
+    """No empty column stands in front of the parts."""
 
-    assert (high - mean, mean - low) == (pytest.approx(half, rel=1e-4), pytest.approx(half, rel=1e-4))
+    def parts(row):
+        return {"a": 1} if row["response"] == "x" else {"a": 0, "b": 1 / int(row["response"])}
 
+    scored = lab.score(frame({}, {"content": "2"}, {"content": "0"}), parts)
 
-def test_figures_say_what_is_simulated_and_never_run_a_label():
-    """Labels may come from data."""
-    found = lab.score(
-        frame(
-            {"served_model": "simulated/gpt-4.1-mini", "answer": "x"},
-            {"model": "<img src=x onerror=alert(1)>", "answer": "y"},
-        ),
-        "exact",
-    )
-    for figure in (lab.plot.scores(found), lab.plot.cost_quality(found), lab.plot.latency(found)):
-        page = figure.to_html(include_plotlyjs=False)
-        assert "(simulated)" in page
-        assert "<img" not in page
+    assert list(scored.columns[-3:]) == ["score_parts_a", "score_parts_b", "score_parts_error"]
+    assert scored["score_parts_a"].tolist() == [1.0, 0.0, pd.NA]
+    assert scored["score_parts_b"].tolist() == [pd.NA, 0.5, pd.NA]
 
 
-def test_a_figure_without_scores_says_how_to_get_one():
-    """`lab.score`."""
-    with pytest.raises(errors.InvalidRequestError, match=r"lab\.score"):
-        lab.plot.cost_quality(frame({}))
+def test_two_scorers_of_one_name_are_refused(frame):
+    """One of them was lost without a word."""
+    with pytest.raises(errors.InvalidRequestError, match="'lambda'; give a dict"):
+        lab.score(frame({}), [lambda row: 0, lambda row: 1])
 
 
-def test_a_variant_without_a_price_is_named_not_drawn_at_nought():
-    """Unknown is not free."""
-    found = lab.score(frame({"cost": None, "answer": "x", "model": "gpt-4"}, {"answer": "x"}), "exact")
-    figure = lab.plot.cost_quality(found)
+def test_a_whole_number_beside_an_empty_reference_is_still_whole(frame):
+    """Pandas makes 4 a 4.0 there."""
+    scored = lab.score(frame({"content": "4", "answer": 4}, {"content": "4", "answer": None}), ["exact", "contains"])
 
-    assert [trace.name for trace in figure.data] == ["gpt-4.1-mini"]
-    assert "price unknown: gpt-4" in figure.layout.title.text
+    assert str(scored["answer"].dtype) == "float64"
+    assert (scored["score_exact"].iloc[0], scored["score_contains"].iloc[0]) == (1.0, 1.0)
+
+
+@given(st.text(max_size=20))
+def test_an_answer_is_right_if_it_is_the_reference(text):
+    """Whatever the text; and nothing is right for an empty answer but an empty reference."""
+    assert exact(text, text)
+    assert exact("", text) == (not text.strip())
+
+
+@given(st.text("ABCabc ,.", min_size=1, max_size=8), st.text("xyz ", max_size=8), st.text("xyz ", max_size=8))
+def test_an_answer_contains_the_reference_wherever_it_stands(reference, before, after):
+    """As whole words, between anything."""
+    assume(any(sign.isalpha() for sign in reference))
+
+    assert contains(f"{before} {reference} {after}", reference)
+
+
+def test_a_scorer_sees_all_columns_and_cannot_change_the_results(frame):
+    """A row is a copy."""
+    found = frame({"q": "why?", "answer": "x"})
+    before = found.copy(deep=True)
+
+    def greedy(row):
+        row["response"] = "changed"
+        return {"q", "answer", "model", "cost"} <= set(row)
+
+    assert lab.score(found, greedy)["score_greedy"].tolist() == [1.0]
+    pd.testing.assert_frame_equal(found, before)
+
+
+def test_scores_keep_index_columns_and_notes(frame):
+    """`df.pipe` goes on."""
+    found = frame({"answer": "x"}, {"answer": "x"}).set_axis([7, 7])
+    found.attrs["prsm"] = {"run": "r", "variants": ["model"], "prefix": ""}
+    scored = found.pipe(lab.score, "exact")
+
+    assert scored.index.tolist() == [7, 7]
+    assert list(scored.columns) == [*found.columns, "score_exact"]
+    assert str(scored["score_exact"].dtype) == "Float64"
+    assert scored.attrs["prsm"]["run"] == "r"

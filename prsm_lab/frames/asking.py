@@ -106,14 +106,14 @@ def batch(
     >>> lab.batch([{"q": "2 + 2?"}], "{q}", model="gpt-4", client=client, progress=False)["response"].tolist()
     ['4']
     """
-    return _wait(_one_model(data, prompt, model, system, options))
+    return _wait(one_model(data, prompt, model, system, options))
 
 
 async def abatch(
     data: object, prompt: Prompt, *, model: str, system: str | None = None, **options: Unpack[Running]
 ) -> pd.DataFrame:
     """Ask one model about every row; see `batch`."""
-    return await _await(_one_model(data, prompt, model, system, options))
+    return await _await(one_model(data, prompt, model, system, options))
 
 
 def compare(
@@ -140,7 +140,7 @@ def compare(
     >>> found["model"].tolist()
     ['gpt-4', 'claude-3-opus']
     """
-    return _wait(_many_models(data, prompt, models, system, grid or {}, samples, options))
+    return _wait(many_models(data, prompt, models, system, grid or {}, samples, options))
 
 
 async def acompare(
@@ -148,7 +148,7 @@ async def acompare(
     grid: Mapping[str, Sequence[Any]] | None = None, samples: int = 1, **options: Unpack[Running],
 ) -> pd.DataFrame:  # fmt: skip
     """Ask several models, prompts or settings about every row; see `compare`."""
-    return await _await(_many_models(data, prompt, models, system, grid or {}, samples, options))
+    return await _await(many_models(data, prompt, models, system, grid or {}, samples, options))
 
 
 # ------------------------------------------------------------------------------------------- from call to work
@@ -162,7 +162,8 @@ def _single(prompt: Any, model: str | Sequence[str], system: str | None, options
     return _work(empty, ways, literal, options, kind="infer", index=pd.RangeIndex(len(ways)))
 
 
-def _one_model(data: object, prompt: Prompt, model: str, system: str | None, options: Running) -> work.Work:
+def one_model(data: object, prompt: Prompt, model: str, system: str | None, options: Running) -> work.Work:
+    """Make the work of `batch`, which is not begun yet."""
     if not isinstance(model, str):
         raise InvalidRequestError("batch asks one model; use compare for several.", details={"parameter": "model"})
     if isinstance(prompt, dict):
@@ -170,7 +171,7 @@ def _one_model(data: object, prompt: Prompt, model: str, system: str | None, opt
     return _work(rows_of.frame(data), variants(model, prompt, grid={}, samples=1), system, options, kind="batch")
 
 
-def _many_models(
+def many_models(
     data: object,
     prompt: Any,
     models: Any,
@@ -179,6 +180,7 @@ def _many_models(
     samples: int,
     options: Running,
 ) -> work.Work:
+    """Make the work of `compare`, which is not begun yet."""
     for key in grid:
         if key not in ask.Ask.__annotations__:
             raise ask.unknown_option(key, ask.Ask.__annotations__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,26 @@ from prsm_lab.errors import InvalidRequestError, NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+def _of(rows: Any) -> pd.DataFrame:
+    """Rows as a frame; texts with lone surrogates, which fit no text type, as objects."""
+    try:
+        return pd.DataFrame(rows)
+    except UnicodeEncodeError:
+        return pd.DataFrame(rows, dtype="object")
+
+
+def _lines(path: Path) -> pd.DataFrame:
+    """JSON says what is a text and what a number: "007" stays "007", and a date stays as it was written."""
+    return _of([json.loads(line) for line in path.read_text("utf-8-sig").split("\n") if line.strip()])
+
+
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".csv": pd.read_csv,
     ".tsv": lambda path: pd.read_csv(path, sep="\t"),
-    ".jsonl": lambda path: pd.read_json(path, lines=True),
-    ".ndjson": lambda path: pd.read_json(path, lines=True),
-    ".json": pd.read_json,
+    ".jsonl": _lines,
+    ".ndjson": _lines,
+    ".json": lambda path: pd.read_json(path, dtype=False),
     ".parquet": pd.read_parquet,
 }
 
@@ -45,10 +60,10 @@ def frame(data: object) -> pd.DataFrame:
     if isinstance(data, (str, Path)):
         return _read(data)
     if isinstance(data, Sequence) and not isinstance(data, bytes):
-        if all(isinstance(row, Mapping) for row in data):
-            return pd.DataFrame(list(data))
         if all(isinstance(row, str) or row is None for row in data):
-            return pd.DataFrame({"text": pd.array(list(data), dtype="object")})
+            return _of({"text": list(data)})
+        if all(isinstance(row, Mapping) for row in data):
+            return _of(list(data))
     raise InvalidRequestError(
         f"data is {type(data).__name__}; give a DataFrame, a Series, a list of texts or of dicts, a path, or a "
         f"dataset's name ({', '.join(datasets.names())}).",

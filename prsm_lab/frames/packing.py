@@ -20,7 +20,7 @@ def pack(data: pd.DataFrame) -> bytes:
     document = {
         "rows": len(data),
         "columns": [_label(label) for label in data.columns],
-        "types": [str(kind) for kind in data.dtypes],
+        "types": [_kind(kind) for kind in data.dtypes],
         "data": [[_cell(value) for value in data.iloc[:, n].array] for n in range(data.shape[1])],
         "index": _packed_index(data.index),
     }
@@ -31,11 +31,11 @@ def _packed_index(index: pd.Index[Any]) -> dict[str, Any]:
     if isinstance(index, pd.RangeIndex):
         return {"kind": "range", "names": list(index.names), "values": [index.start, index.stop, index.step]}
     if isinstance(index, pd.MultiIndex):
-        types = [str(level.dtype) for level in index.levels]
+        types = [_kind(level.dtype) for level in index.levels]
         values = [[_cell(part) for part in label] for label in index]
         return {"kind": "multi", "names": [_label(n) for n in index.names], "values": values, "types": types}
     values = [_cell(label) for label in index]
-    return {"kind": "flat", "names": [_label(index.name)], "values": values, "types": [str(index.dtype)]}
+    return {"kind": "flat", "names": [_label(index.name)], "values": values, "types": [_kind(index.dtype)]}
 
 
 def _cell(value: Any) -> Any:
@@ -49,6 +49,14 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     return value if isinstance(value, (int, float, bool, list, dict)) else str(value)
+
+
+def _kind(kind: Any) -> Any:
+    """A column's type as JSON; a categorical one with its categories in order."""
+    if isinstance(kind, pd.CategoricalDtype):
+        return {"of": [_cell(value) for value in kind.categories], "type": str(kind.categories.dtype),
+                "ordered": bool(kind.ordered)}  # fmt: skip
+    return str(kind)
 
 
 def _label(label: Any) -> Any:
@@ -67,9 +75,13 @@ def unpack(packed: bytes) -> pd.DataFrame:
     return made
 
 
-def _typed(values: list[Any], kind: str) -> Any:
+def _typed(values: list[Any], kind: Any) -> Any:
     plain: Any = pd.Series(values, dtype="object")
     try:
+        if isinstance(kind, dict):
+            return pd.Categorical(
+                _typed(values, kind["type"]), categories=_typed(kind["of"], kind["type"]), ordered=kind["ordered"]
+            )
         return plain.astype(kind)
     except (TypeError, ValueError):
         return plain

@@ -10,6 +10,7 @@ from prsm_lab.client import default_client
 from prsm_lab.engine import portal
 from prsm_lab.errors import CancelledError, InvalidRequestError, ProviderError, PRSMError
 from prsm_lab.frames import packing, work
+from prsm_lab.types import Attempt
 
 if TYPE_CHECKING:
     from prsm_lab.client import Client
@@ -57,8 +58,9 @@ def load(run: str, *, client: Client | None = None) -> pd.DataFrame:
     data, spec = packing.unpack(found.data), found.spec
     flags = spec.get("asked_rows") or [True] * len(states)
     given = iter(states)
-    outcomes = [_outcome(next(given)) if asked else _missing() for asked in flags]
-    made = work.layout(data, outcomes, spec)
+    outcomes = [_outcome(next(given)) if asked is True else _missing(asked) for asked in flags]
+    index = pd.RangeIndex(len(outcomes)) if found.kind == "infer" else None
+    made = work.layout(data, outcomes, spec, index=index)
     served = made[spec["prefix"] + "served_model"]
     answered = sum(outcome is not None and not isinstance(outcome, PRSMError) for outcome in outcomes)
     made.attrs["prsm"] = {
@@ -69,8 +71,8 @@ def load(run: str, *, client: Client | None = None) -> pd.DataFrame:
     return made
 
 
-def _missing() -> PRSMError:
-    return InvalidRequestError("missing prompt", details={"kind": "missing_prompt"})
+def _missing(why: object) -> PRSMError:
+    return InvalidRequestError(why if isinstance(why, str) else "missing prompt", details={"kind": "missing_prompt"})
 
 
 class _Earlier(PRSMError):
@@ -92,4 +94,6 @@ def _outcome(record: Record | None) -> Inference | PRSMError | None:
         error = _Earlier(record.error.get("message", ""), provider=record.provider)
         error.__class__ = type("_Earlier", (_Earlier,), {"code": record.error.get("code", "error")})
     error.inference_id = record.id
+    knock = Attempt(provider=record.provider or "", model=record.model, started=record.created)
+    error.attempts = (knock,) * (record.knocks or 0)
     return error

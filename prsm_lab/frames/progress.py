@@ -31,7 +31,16 @@ class Tally:
         self.saved = 0.0
         self.unpriced = 0
         self.simulated = False
+        self._took = 0.0
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        """The run begins, or goes on."""
         self._began = time.monotonic()
+
+    def end(self) -> None:
+        """The run has ended, for now."""
+        self._took, self._began = self.seconds, None
 
     def reuse(self, inference: Inference, rows: int) -> None:
         """Count an answer that was paid for earlier."""
@@ -59,13 +68,18 @@ class Tally:
         self.done += rows
         self.failed += rows
 
+    def forget_failures(self) -> None:
+        """Rows that have failed are asked again."""
+        self.done -= self.failed
+        self.failed = 0
+
     def _look(self, inference: Inference) -> None:
         self.simulated |= (inference.served_model or "").startswith("simulated/")
 
     @property
     def seconds(self) -> float:
-        """Wall time since the run began."""
-        return time.monotonic() - self._began
+        """Wall time of the run so far."""
+        return self._took + (0.0 if self._began is None else time.monotonic() - self._began)
 
     def totals(self) -> dict[str, Any]:
         """Return the figures of the end as plain JSON."""

@@ -133,7 +133,7 @@ def _body(prompt: Prompt, columns: Sequence[Any]) -> Maker:
     if isinstance(prompt, Sequence) and prompt and all(isinstance(message, Mapping) for message in prompt):
         given = [dict(message) for message in prompt if isinstance(message, Mapping)]
         chat = [(message, _content(message.get("content"), columns)) for message in given]
-        return lambda row: [{**message, "content": content(row)} for message, content in chat]
+        return lambda row: _answerable([{**message, "content": content(row)} for message, content in chat], given)
     raise InvalidRequestError(
         f"prompt is {type(prompt).__name__}; give a template, a list of messages, lab.col(name), or a function.",
         details={"parameter": "prompt"},
@@ -158,13 +158,26 @@ def _messages(value: Any, where: Any) -> Messages:
         raise MissingValue(f"missing prompt: {where!r} is empty in this row")
     if isinstance(value, str):
         return [{"role": "user", "content": _not_blank(value)}]
+    if hasattr(value, "tolist"):  # lists in a parquet file are read as arrays
+        value = value.tolist()
     if isinstance(value, (list, tuple)) and all(isinstance(message, Mapping) for message in value):
-        return [dict(message) for message in value]
+        return _answerable([dict(message) for message in value])
     raise InvalidRequestError(
         f"{where!r} holds {type(value).__name__}; a prompt is a text or a list of chat messages. Write numbers into a "
         "template.",
         details={"parameter": "prompt"},
     )
+
+
+def _answerable(chat: Messages, templates: Messages | None = None) -> Messages:
+    """Refuse a chat in which a row left a user's message empty; an empty template is no row's fault."""
+    for position, message in enumerate(chat):
+        content = message.get("content")
+        if templates is not None and not str(templates[position].get("content")).strip():
+            continue
+        if message.get("role") == "user" and (missing(content) or isinstance(content, str)):
+            _not_blank(content if isinstance(content, str) else "")
+    return chat
 
 
 def _not_blank(text: str) -> str:

@@ -19,7 +19,8 @@ from prsm_lab.frames import reading
 from prsm_lab.frames.data import missing, records
 
 Scorer: TypeAlias = Callable[[dict[str, Any]], Any]
-_NUMBER = re.compile(r"[-−+]?(?:\d{1,3}(?:[,  _]\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-−+]?(?:(?:\d{1,3}(?:[,  _]\d{3})+|\d+)(?:\.\d+)?|(?<!\w)\.\d+)(?:[eE][-+]?\d+)?")
+_MINUS = re.compile(r"(?<![\w.])[-\N{MINUS SIGN}](?=\.?\d)")
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 TOLERANCE = 1e-6
 
@@ -27,12 +28,19 @@ TOLERANCE = 1e-6
 def normalized(text: str) -> str:
     """Fold what does not matter in a short answer: case, marks, articles, blanks (SQuAD's rule).
 
+    What is nothing but an article or marks stays: `A` is a choice, and `-` is not `+`.
+
     >>> normalized("The  Answer.")
     'answer'
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    letters = "".join(" " if unicodedata.category(sign)[0] in "PZ" else sign for sign in folded)
-    return " ".join(_ARTICLES.sub(" ", letters).split())
+    folded = _plain(text).casefold()
+    return " ".join(_ARTICLES.sub(" ", folded).split()) or folded or " ".join(text.split())
+
+
+def _plain(text: str) -> str:
+    """A text without marks and runs of blanks; the minus of a number is no mark."""
+    signs = _MINUS.sub("\N{MINUS SIGN}", unicodedata.normalize("NFKC", text))
+    return " ".join("".join(" " if unicodedata.category(sign)[0] in "PZ" else sign for sign in signs).split())
 
 
 def exact(response: str, reference: str) -> bool:
@@ -47,11 +55,15 @@ def exact(response: str, reference: str) -> bool:
 def contains(response: str, reference: str) -> bool:
     """Does the answer contain the reference as whole words, folded like `exact`?
 
+    A reference that is an article, as the choice `A`, is looked for in its own case.
+
     >>> contains("The answer is Paris, as is known.", "Paris"), contains("Parisian", "Paris")
     (True, False)
     """
     wanted = normalized(reference)
-    return bool(wanted) and f" {wanted} " in f" {normalized(response)} "
+    if not _ARTICLES.sub("", wanted).strip():
+        return bool(wanted) and f" {_plain(reference)} " in f" {_plain(response)} "
+    return f" {wanted} " in f" {normalized(response)} "
 
 
 def number(text: str) -> float | None:
@@ -78,8 +90,8 @@ def numeric(response: str, reference: Any) -> bool:
 
 
 BUILT_IN: dict[str, Callable[[str, Any], bool]] = {
-    "exact": lambda response, reference: exact(response, str(reference)),
-    "contains": lambda response, reference: contains(response, str(reference)),
+    "exact": lambda response, reference: exact(response, _written(reference)),
+    "contains": lambda response, reference: contains(response, _written(reference)),
     "numeric": numeric,
 }
 
@@ -134,7 +146,12 @@ def _named(scorers: Any) -> dict[str, Any]:
         named = dict(scorers)
     else:
         listed = [scorers] if isinstance(scorers, str) or callable(scorers) else list(scorers)
-        named = {s if isinstance(s, str) else getattr(s, "__name__", "custom").strip("<>"): s for s in listed}
+        names = [s if isinstance(s, str) else getattr(s, "__name__", "custom").strip("<>") for s in listed]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise InvalidRequestError(
+                f"Two scorers are called {min(twice)!r}; give a dict that names them.", details={"parameter": "scorers"}
+            )
+        named = dict(zip(names, listed, strict=True))
     for scorer in named.values():
         if isinstance(scorer, str) and scorer not in BUILT_IN:
             raise InvalidRequestError(
@@ -155,17 +172,23 @@ def _scored(
             continue
         try:
             value = BUILT_IN[scorer](response, _present(row[reference])) if isinstance(scorer, str) else scorer(row)
+            parts = value if isinstance(value, Mapping) else {None: value}
+            figures = {part: None if missing(figure) else float(figure) for part, figure in parts.items()}
         except Exception as fault:  # noqa: BLE001 -- somebody else's scorer: its fault is a cell, not the end of a run
             columns.setdefault(f"score_{name}_error", [None] * len(rows))[position] = f"{type(fault).__name__}: {fault}"
             continue
-        parts = value.items() if isinstance(value, Mapping) else [(None, value)]
-        for part, figure in parts:
+        for part, figure in figures.items():
             column = f"score_{name}" if part is None else f"score_{name}_{part}"
-            columns.setdefault(column, [None] * len(rows))[position] = None if missing(figure) else float(figure)
+            columns.setdefault(column, [None] * len(rows))[position] = figure
     empty = all(value is None for value in columns[f"score_{name}"])
-    if empty and len(columns) > 1 and not any(column.endswith("_error") for column in columns):
+    if empty and len(columns) > 1 + (f"score_{name}_error" in columns):
         del columns[f"score_{name}"]  # a dict's parts are the scores
     return columns
+
+
+def _written(reference: Any) -> str:
+    """A reference as a person writes it: beside an empty cell pandas makes 4 a 4.0."""
+    return str(int(reference)) if isinstance(reference, float) and reference.is_integer() else str(reference)
 
 
 def _present(value: Any) -> Any:

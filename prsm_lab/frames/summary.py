@@ -18,9 +18,10 @@ def summarize(results: pd.DataFrame, by: str | Sequence[str] | None = None) -> p
 
     Columns: `n` rows, `failed`, `success_rate`, the mean of each `score_*` over the rows that have one (`…_na` counts
     those that do not, where there are any), `cost` (USD in all; each answer counted once, however many rows it fills),
-    `cost_per_1k` (USD per 1,000 rows), `unpriced`, `latency_p50_ms` and `latency_p95_ms` (of answers that no cache
-    served; linear interpolation), `prompt_tokens`, `completion_tokens`, `tokens_per_s`, `cached` share,
-    `other_model` (rows answered by another model than was asked).
+    `cost_per_1k` (USD per 1,000 rows), `unpriced`, `latency_p50_ms`, `latency_p95_ms`, `latency_p99_ms` and
+    `ttft_p50_ms` (linear interpolation), `prompt_tokens`, `completion_tokens`, `tokens_per_s`, `cached` share,
+    `other_model` (rows answered by another model than was asked). Latencies and rates are of answers that no cache
+    served, each counted once.
 
     Args:
         results: What `infer`, `batch` or `compare` returned, scored or not.
@@ -45,7 +46,8 @@ def summarize(results: pd.DataFrame, by: str | Sequence[str] | None = None) -> p
     for label, part in results.groupby(keys, sort=False, dropna=False, observed=True):
         values = label if isinstance(label, tuple) else (label,)
         rows.append({**dict(zip(keys, values, strict=True)), **_line(part, known, scores)})
-    made = _typed(pd.DataFrame(rows, columns=[*keys, "n"] if not rows else None), keys)
+    empty = {**dict.fromkeys(keys), **_line(results.iloc[:0], known, scores)}  # so that no rows have the same columns
+    made = _typed(pd.DataFrame(rows or [empty]).iloc[: len(rows)], keys)
     if scores and rows:
         made = made.sort_values(scores[0], ascending=False, kind="stable", ignore_index=True)
     made.attrs["prsm"] = {"simulated": known.simulated}
@@ -72,7 +74,8 @@ def _line(part: pd.DataFrame, known: reading.Reading, scores: Sequence[str]) -> 
     answered = part[known(part, "error_code").isna() & known(part, "response").notna()]
     paid = answered.drop_duplicates(known.prefix + "inference_id")
     costs = known(paid, "cost")
-    live = known(paid, "latency_ms")[~known(paid, "cached").fillna(False).astype(bool)].dropna().astype(float)
+    asked = paid[~known(paid, "cached").fillna(False).astype(bool)]
+    live, first = (known(asked, name).dropna().astype(float) for name in ("latency_ms", "ttft_ms"))
     made: dict[str, Any] = {
         "n": len(part),
         "failed": len(part) - len(answered),
@@ -84,18 +87,19 @@ def _line(part: pd.DataFrame, known: reading.Reading, scores: Sequence[str]) -> 
             made[f"{name}_na"] = lacking
     whole = bool(len(costs)) and not costs.isna().all()
     per_row = known(answered, "cost")
-    completion, seconds = known(paid, "completion_tokens"), known(paid, "latency_ms").astype("Float64") / 1000
-    timed = completion.notna() & seconds.notna() & (seconds > 0)
+    completion = known(paid, "completion_tokens")
+    said, seconds = known(asked, "completion_tokens"), known(asked, "latency_ms").astype("Float64") / 1000
+    timed = said.notna() & seconds.notna() & (seconds > 0)
     return {
         **made,
         "cost": float(costs.sum()) if whole else None,
         "cost_per_1k": float(per_row.mean() * 1000) if whole else None,
         "unpriced": int(costs.isna().sum()),
-        "latency_p50_ms": float(live.quantile(0.5)) if len(live) else None,
-        "latency_p95_ms": float(live.quantile(0.95)) if len(live) else None,
+        **{f"latency_p{p}_ms": float(live.quantile(p / 100)) if len(live) else None for p in (50, 95, 99)},
+        "ttft_p50_ms": float(first.quantile(0.5)) if len(first) else None,
         "prompt_tokens": _sum(known(paid, "prompt_tokens")),
         "completion_tokens": _sum(completion),
-        "tokens_per_s": float(completion[timed].sum() / seconds[timed].sum()) if timed.any() else None,
+        "tokens_per_s": float(said[timed].sum() / seconds[timed].sum()) if timed.any() else None,
         "cached": float(known(answered, "cached").astype("Float64").mean()) if len(answered) else None,
         "other_model": _others(answered, known),
     }

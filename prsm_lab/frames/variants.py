@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from prsm_lab import columns as result
 from prsm_lab.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def variants(
         if not prompt:
             raise InvalidRequestError("prompt is an empty dict.", details={"parameter": "prompt"})
         prompts = [(str(name), one) for name, one in prompt.items()]
+    for key, values in grid.items():
+        _check_values(key, values)
     keys = list(grid)
     combinations = [dict(zip(keys, values, strict=True)) for values in itertools.product(*grid.values())]
     return [
@@ -64,13 +67,33 @@ def variants(
     ]
 
 
+def _check_values(key: str, values: object) -> None:
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable) or not list(values):
+        raise InvalidRequestError(
+            f"grid[{key!r}] is {values!r}; give a list of at least one value.", details={"parameter": "grid"}
+        )
+    shown = [repr(value) for value in values]
+    if len(set(shown)) < len(shown):
+        raise InvalidRequestError(
+            f"grid[{key!r}] holds one value twice; use samples= to ask more than once.", details={"parameter": "grid"}
+        )
+
+
+def _shown(value: Any) -> Any:
+    """A value as a cell that can be grouped by: lists and types as their text."""
+    if isinstance(value, type):
+        return value.__name__
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
+
+
 def columns(ways: Sequence[Variant], rows: int) -> dict[str, list[Any]]:
     """Return the columns that tell variants apart beside the model, row by row of the data."""
     out: dict[str, list[Any]] = {}
     if any(way.prompt_name is not None for way in ways):
         out["prompt"] = [way.prompt_name for way in ways] * rows
     for key in ways[0].options:
-        out[key] = [way.options[key] for way in ways] * rows
+        name = f"asked_{key}" if key in result.NAMES else key  # `provider` is who answered
+        out[name] = [_shown(way.options[key]) for way in ways] * rows
     if any(way.sample for way in ways):
         out["sample"] = [way.sample for way in ways] * rows
     return out

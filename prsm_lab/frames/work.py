@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import itertools
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -19,10 +22,11 @@ from prsm_lab.frames.progress import Tally
 from prsm_lab.types import Inference, Request, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from prsm_lab.client import Client
     from prsm_lab.frames.variants import Variant
+
+
+Listener = Callable[[Sequence[int], "Inference | PRSMError"], None]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,12 +68,14 @@ class Work:
         self._templates = templates = [client.question(way.model, **{**question, **way.options}) for way in ways]
         makers = [prompts.maker(way.prompt, list(data.columns), system=system) for way in ways]
         self._outcomes: list[Inference | PRSMError | None] = [None] * self.tally.rows
+        self._listener: Listener | None = None
         self._requests = self._ask(templates, makers)
         self._spec = self._described(question, system)
-        self._id = plan.run or "run_" + self._digest()
+        self.id = plan.run or "run_" + self._digest()
+        """The run's name, or what its questions make of it: the same call is the same run."""
         scope = plan.run or ""
         self._requests = [
-            None if request is None else msgspec.structs.replace(request, run=self._id, scope=scope)
+            None if request is None else msgspec.structs.replace(request, run=self.id, scope=scope)
             for request in self._requests
         ]
 
@@ -112,52 +118,100 @@ class Work:
 
     # -------------------------------------------------------------------------------------------------- running
 
-    async def run(self) -> None:
-        """Ask what is not known yet; outcomes are filled in as they come."""
-        engine = self._client.engine
-        for template in self._templates:
-            await engine.check(template)
-        self.tally.skip(sum(1 for request in self._requests if request is None))
-        asked = [request for request in self._requests if request is not None]
-        await engine.begin(self._run(), asked)
-        groups = self._groups()
-        unknown = list(groups)
-        if not self.plan.fresh:
-            firsts = [groups[key][0] for key in unknown]
-            recalled = await engine.recall([self._requests[n] for n in firsts], self.plan.run or "")  # type: ignore[misc]
-            for key, known in zip(unknown, recalled, strict=True):
-                if known is not None:
-                    self._fill(groups[key], known)
-                    self.tally.reuse(known, len(groups[key]))
-            unknown = [key for key, known in zip(unknown, recalled, strict=True) if known is None]
+    def listen(self, listener: Listener) -> None:
+        """Call back on the engine's loop with the rows of the result that each new outcome fills, rows without a prompt
+        among them. Answers of earlier runs are not new."""
+        self._listener = listener
 
+    def first(self, most: int) -> list[tuple[int, str, Inference | PRSMError]]:
+        """Return the first rows of the result that are filled: the input row, counted from 0, the model that is asked
+        there, and what came of it."""
+        filled = ((position, outcome) for position, outcome in enumerate(self._outcomes) if outcome is not None)
+        found = []
+        for position, outcome in itertools.islice(filled, most):
+            row, way = divmod(position, len(self._ways))
+            found.append((row, self._ways[way].model, outcome))
+        return found
+
+    def same(self, other: Work) -> bool:
+        """Tell whether another run asks the same of the same rows, and would lay out the same frame."""
+
+        def asked(work: Work) -> tuple[Any, ...]:
+            spec = {name: value for name, value in work._spec.items() if name != "prompts"}  # a function's has no equal
+            return work.plan, spec, work._requests
+
+        return asked(self) == asked(other) and self._data.equals(other._data)
+
+    async def run(self) -> None:
+        """Ask what is not known yet; outcomes are filled in as they come.
+
+        Once it has ended or was cancelled it may be called again: then it asks what is missing and what failed.
+        """
+        self.tally.begin()
+        try:
+            for template in self._templates:
+                await self._client.engine.check(template)
+            self._forget_failures()
+            asked = [request for request in self._requests if request is not None]
+            await self._client.engine.begin(self._run(), asked)
+            await self._ask_all(await self._recall(self._groups()))
+        finally:
+            self.tally.end()
+
+    def _forget_failures(self) -> None:
+        """What failed is asked; what has no prompt has failed already."""
+        self.tally.forget_failures()
+        for position, request in enumerate(self._requests):
+            if request is None:
+                self.tally.skip()
+                self._tell([position], self._outcomes[position])
+            elif isinstance(self._outcomes[position], PRSMError):
+                self._outcomes[position] = None
+
+    async def _recall(self, groups: list[list[int]]) -> list[list[int]]:
+        """Fill in what was answered earlier, and return the rest."""
+        if self.plan.fresh:
+            return groups
+        firsts: Any = [self._requests[positions[0]] for positions in groups]
+        recalled = await self._client.engine.recall(firsts, self.plan.run or "")
+        for positions, known in zip(groups, recalled, strict=True):
+            if known is not None:
+                self._fill(positions, known)
+                self.tally.reuse(known, len(positions))
+        return [positions for positions, known in zip(groups, recalled, strict=True) if known is None]
+
+    async def _ask_all(self, groups: list[list[int]]) -> None:
         def deliver(n: int, outcome: Inference | PRSMError) -> None:
-            positions = groups[unknown[n]]
-            self._fill(positions, outcome)
-            self.tally.answer(outcome, len(positions))
+            self._fill(groups[n], outcome)
+            self.tally.answer(outcome, len(groups[n]))
+            self._tell(groups[n], outcome)
 
         await many.run(
-            engine,
-            (self._requests[groups[key][0]] for key in unknown),  # type: ignore[misc]
-            concurrency=min(self.plan.max_concurrency, max(1, len(unknown))),
+            self._client.engine,
+            (self._requests[positions[0]] for positions in groups),  # type: ignore[misc]
+            concurrency=min(self.plan.max_concurrency, max(1, len(groups))),
             deliver=deliver,
         )
 
+    def _tell(self, positions: Sequence[int], outcome: Inference | PRSMError | None) -> None:
+        if self._listener is not None and outcome is not None:
+            self._listener(positions, outcome)
+
     def _run(self) -> Run:
-        every = None if None not in self._requests else [request is not None for request in self._requests]
+        lacks = [outcome.message if isinstance(outcome, PRSMError) else True for outcome in self._outcomes]
         return Run(
-            id=self._id, name=self.plan.run, scope=self.plan.run or "", kind=self.plan.kind, created=time.time(),
-            spec={**self._spec, "asked_rows": every}, data=packing.pack(self._data),
+            id=self.id, name=self.plan.run, scope=self.plan.run or "", kind=self.plan.kind, created=time.time(),
+            spec={**self._spec, "asked_rows": lacks if None in self._requests else None}, data=packing.pack(self._data),
         )  # fmt: skip
 
-    def _groups(self) -> dict[Any, list[int]]:
-        """Positions of equal questions, by the question."""
+    def _groups(self) -> list[list[int]]:
+        """Positions of the questions without an answer, equal ones together."""
         groups: dict[Any, list[int]] = {}
         for position, request in enumerate(self._requests):
-            if request is not None:
+            if request is not None and self._outcomes[position] is None:
                 key = _key(request) if self.plan.dedup else position
                 groups.setdefault(key, []).append(position)
-        return groups
+        return list(groups.values())
 
     def _fill(self, positions: Sequence[int], outcome: Inference | PRSMError) -> None:
         for position in positions:
@@ -176,7 +230,7 @@ class Work:
         made = layout(self._data, self._outcomes, self._spec, index=self._index)
         totals = self.tally.totals()
         made.attrs["prsm"] = {
-            "run": self._id, "kind": self.plan.kind, "options": self._spec["options"], "totals": totals,
+            "run": self.id, "kind": self.plan.kind, "options": self._spec["options"], "totals": totals,
             "simulated": self.tally.simulated, "prefix": self.plan.prefix,
             "variants": ["model", *self._extra],
         }  # fmt: skip
@@ -186,11 +240,12 @@ class Work:
         for position, outcome in enumerate(self._outcomes):
             if isinstance(outcome, PRSMError):
                 row = position // len(self._ways)
-                outcome.message = (
+                told = copy.copy(outcome)  # the outcome itself keeps its words: this may be called again
+                told.message = (
                     f"Row {row} ({self._ways[position % len(self._ways)].model}): {outcome.message} The answers of the "
-                    f"other rows are kept: lab.load({self._id!r}), or the same call again."
+                    f"other rows are kept: lab.load({self.id!r}), or the same call again."
                 )
-                raise outcome
+                raise told
 
 
 def layout(
@@ -228,6 +283,9 @@ def _check(plan: Plan) -> None:
 
 
 def _check_names(data: pd.DataFrame, names: Sequence[str], prefix: str) -> None:
+    if not data.columns.is_unique:
+        twice = data.columns[data.columns.duplicated()][0]
+        raise ValueError(f"The data has more than one column {twice!r}; rename them, so that each can be named.")
     taken = [name for name in (prefix + name for name in names) if name in data.columns]
     if taken:
         raise ValueError(
