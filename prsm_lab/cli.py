@@ -65,11 +65,39 @@ def _parser() -> argparse.ArgumentParser:
     usage.add_argument("--days", type=int, default=30)
     emulate = _command(commands, "emulate", _emulate, "simulate the providers on loopback")
     emulate.add_argument("rest", nargs=argparse.REMAINDER)
+    _serving(commands)
     ledger = _command(commands, "ledger", _ledger, "check, prune or export the ledger")
     ledger.add_argument("action", choices=("check", "prune", "export"))
     ledger.add_argument("--older-than-days", type=float, default=90.0)
     ledger.add_argument("--out", type=Path, default=Path("ledger.jsonl"))
     return parser
+
+
+def _serving(commands: Any) -> None:
+    serve = _command(commands, "serve", _serve, "share this machine's client over HTTP")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=8765)
+    serve.add_argument("--workers", type=int, default=1, help="processes that share ledger, keys and limits")
+    serve.add_argument("--expose", action="store_true", help="allow an address that the network can reach")
+    serve.add_argument("--allow-host", action="append", default=[], help="more values of Host, e.g. behind a proxy")
+    serve.add_argument("--cors", action="append", default=[], help="site whose pages may ask")
+    serve.add_argument("--root-path", default="", help="prefix under which a proxy shows the server")
+    serve.add_argument("--certfile")
+    serve.add_argument("--keyfile")
+    serve.add_argument("--limits", help="Redis URL for the rate limits; default: PRSM_LIMITS, then the ledger")
+    serve.add_argument("--new-key", metavar="NAME", help="make a key for somebody and print it")
+    serve.add_argument("--tier", default="Free")
+    serve.add_argument("--ledger", help="file or postgresql:// URL; default: PRSM_LEDGER, then the platform's folder")
+    serve.add_argument("--fd", type=int, help=argparse.SUPPRESS)
+    keys = _command(commands, "keys", _keys, "keys of the share server")
+    keys.add_argument("action", choices=("list", "new", "revoke", "rotate", "credit"))
+    keys.add_argument("name", nargs="?", default="", help="of the person, or the id of a key")
+    keys.add_argument("--tier", default="Free")
+    keys.add_argument("--credits", type=float, help="USD")
+    keys.add_argument("--models", help="comma list; default all")
+    keys.add_argument("--expires", help="12h, 7d, 2w; default never")
+    keys.add_argument("--scopes", default="infer,read", help="comma list of infer, read, admin")
+    keys.add_argument("--ledger")
 
 
 def _command(commands: Any, name: str, function: Any, words: str) -> argparse.ArgumentParser:
@@ -155,6 +183,18 @@ def _emulate(given: argparse.Namespace) -> int:
     return emulator.main(given.rest)
 
 
+def _serve(given: argparse.Namespace) -> int:
+    from prsm_lab.server import terminal
+
+    return terminal.serve(given)
+
+
+def _keys(given: argparse.Namespace) -> int:
+    from prsm_lab.server import terminal
+
+    return terminal.manage(given)
+
+
 def _ledger(given: argparse.Namespace) -> int:
     from prsm_lab.ledger import Ledger, upkeep
     from prsm_lab.settings import settings
@@ -163,7 +203,7 @@ def _ledger(given: argparse.Namespace) -> int:
     try:
         if given.action == "check":
             problems = upkeep.check(ledger)
-            print("\n".join(problems) or f"{ledger.path}: sound")
+            print("\n".join(problems) or f"{ledger.name}: sound")
             return 1 if problems else 0
         if given.action == "prune":
             count = upkeep.prune(ledger, before=time.time() - given.older_than_days * 86400)

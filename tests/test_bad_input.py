@@ -225,10 +225,10 @@ def test_two_clients_share_one_ledger(emu, client, tmp_path):
         assert (again.cached, other.inference.get(answer.id).status) == (True, "completed")
 
 
-def test_a_share_server_is_refused_clearly_until_there_is_one(monkeypatch):
-    """Rather than half work."""
+def test_a_share_server_without_a_key_is_refused_by_the_name_of_what_is_missing(monkeypatch):
+    """Before anything is sent, with the way to get one."""
     monkeypatch.setenv("PRSM_API_URL", "https://api-test.example")
-    with pytest.raises(errors.InvalidRequestError, match="Unset PRSM_API_URL"):
+    with pytest.raises(errors.AuthenticationError, match=r"set PRSM_API_KEY or pass api_key=.*Nothing was sent"):
         lab.Client()
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import http.client
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ import urllib.request
 import pytest
 
 from prsm_lab import emulator
+from prsm_lab.emulator import faults
 
 QUESTION = "What is the capital of France?"
 CHAT = [{"role": "user", "content": QUESTION}]
@@ -149,67 +152,175 @@ def test_the_log_knows_arrival_end_and_who_left(emu, openai_client):
     assert (whole.model, whole.prompt) == ("gpt-4.1-mini", QUESTION)
 
 
-def test_keys_are_checked_when_there_are_any(emu):
-    """Each provider's own words."""
+def test_a_request_that_the_emulator_broke_was_neither_finished_nor_left(emu):
+    """Else a test would take a lost answer for a delivered one."""
+    for fault in ("reset", "close", "mid_reset", "mid_close", "short_length"):
+        emu.clear()
+        emu.add(emulator.Rule(fault, pieces=3))
+        raw(emu, ASK if fault == "short_length" else LIVE)
+        emu.log.wait_for(lambda log: log.open_requests == 0)
+
+        assert (emu.log.entries[0].done, emu.log.entries[0].peer_closed) == (None, None), fault
+
+
+def test_openais_keys_are_checked_when_there_are_any():
+    """In OpenAI's own words; the right one passes."""
     import openai
 
     with emulator.start(keys=["right"]) as guarded:
-        bad = openai.OpenAI(base_url=f"{guarded.url}/v1", api_key="wrong", max_retries=0)
-        with pytest.raises(openai.AuthenticationError, match="Incorrect API key"):
-            bad.models.with_raw_response.list() and bad.chat.completions.create(model="m", messages=CHAT)
+        ask = {"model": "gpt-4.1-mini", "messages": CHAT}
+        with openai.OpenAI(base_url=f"{guarded.url}/v1", api_key="right", max_retries=0) as good:
+            assert good.chat.completions.create(**ask).choices
+        with (
+            openai.OpenAI(base_url=f"{guarded.url}/v1", api_key="wrong", max_retries=0) as bad,
+            pytest.raises(openai.AuthenticationError, match="Incorrect API key"),
+        ):
+            bad.chat.completions.create(**ask)
 
 
-def raw(emu, body: bytes, path: str = "/v1/chat/completions") -> bytes:
-    """Everything that comes back over a bare socket."""
+def test_anthropics_keys_are_checked_when_there_are_any():
+    """In Anthropic's own words; the right one passes."""
+    import anthropic
+
+    with emulator.start(keys=["right"]) as guarded:
+        ask = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": CHAT}
+        with anthropic.Anthropic(base_url=guarded.url, api_key="right", max_retries=0) as good:
+            assert good.messages.create(**ask).content
+        with (
+            anthropic.Anthropic(base_url=guarded.url, api_key="wrong", max_retries=0) as bad,
+            pytest.raises(anthropic.AuthenticationError, match="invalid x-api-key"),
+        ):
+            bad.messages.create(**ask)
+
+
+def raw(emu, body: bytes, *, falls_silent_after: int | None = None) -> bytes:
+    """Everything that comes back over a bare socket, and how it ended if not by an answer's own end."""
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer canary\r\ncontent-length: %d\r\n\r\n"
+    )
     with socket.create_connection(("127.0.0.1", int(emu.url.rpartition(":")[2])), timeout=5) as connection:
-        connection.sendall(
-            b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
-        )
-        connection.settimeout(0.2)
+        connection.sendall(head % len(body) + body)
         got = b""
+        if falls_silent_after is not None:
+            emu.log.wait_for(lambda log: len(log) and log.entries[0].pieces == falls_silent_after)
+            connection.settimeout(0.2)
         try:
-            while chunk := connection.recv(65536):
+            while not whole(got):
+                if not (chunk := connection.recv(65536)):
+                    break
                 got += chunk
         except TimeoutError:
-            pass
+            got += b"<silence>"
         except ConnectionResetError:
             got += b"<reset>"
         return got
+
+
+def whole(got: bytes) -> bool:
+    """Whether this is a whole answer by its own account."""
+    head, end, body = got.partition(b"\r\n\r\n")
+    if not end:
+        return False
+    if b"transfer-encoding: chunked" in head:
+        return body == END or body.endswith(b"\r\n" + END)
+    length = re.search(rb"content-length: (\d+)", head)
+    return length is not None and len(body) >= int(length[1])
 
 
 ASK = json.dumps({"model": "gpt-4.1-mini", "messages": CHAT}).encode()
 LIVE = json.dumps({"model": "gpt-4.1-mini", "messages": CHAT, "stream": True}).encode()
 
 
-@pytest.mark.parametrize(
-    ("fault", "body", "sign"),
-    [
-        ("reset", ASK, lambda got: got == b"<reset>"),
-        ("close", ASK, lambda got: got == b""),
-        ("short_length", ASK, lambda got: b"content-length: 99999" in got),
-        ("cut_json", ASK, lambda got: not got.endswith(b"}")),
-        ("html", ASK, lambda got: b"200 OK" in got and b"<html" in got),
-        ("no_end", LIVE, lambda got: b'finish_reason":"stop' not in got and got.endswith(b"0\r\n\r\n")),
-        ("mid_reset", LIVE, lambda got: got.endswith(b"<reset>")),
-        ("mid_close", LIVE, lambda got: not got.endswith(b"0\r\n\r\n") and b"data:" in got),
-        ("no_done", LIVE, lambda got: b"[DONE]" not in got and b'finish_reason":"stop' in got),
-        ("split", LIVE, lambda got: b"\r\n1\r\n" in got),
-        ("crlf", LIVE, lambda got: b"\r\n\r\n\r\n" in got or b"}\r\n\r\n" in got),
-        ("bad_utf8", LIVE, lambda got: b"\xff\xfe" in got),
-        ("error_event", LIVE, lambda got: b'data: {"error"' in got),
-    ],
-)  # fmt: skip
-def test_a_fault_is_what_it_claims_to_be(emu, fault, body, sign):
-    """Read byte by byte, without any SDK."""
-    emu.add(emulator.Rule(fault, pieces=4))
-
-    assert sign(raw(emu, body))
+def body_of(got: bytes) -> bytes:
+    """What follows the head of an answer."""
+    return got.partition(b"\r\n\r\n")[2]
 
 
-def status(emu, prompt: str) -> int:
+def chunks(got: bytes) -> bytes:
+    """A chunked body, put together as far as it came."""
+    rest, whole = body_of(got), b""
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        if not size or size == b"<reset>":
+            break
+        whole, rest = whole + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+    return whole
+
+
+def said(got: bytes) -> dict:
+    """The JSON of a whole answer."""
+    return json.loads(body_of(got))
+
+
+END = b"0\r\n\r\n"
+SIGNS = {
+    "reset": (ASK, lambda got: got == b"<reset>"),
+    "close": (ASK, lambda got: got == b""),
+    "hang": (ASK, lambda got: got == b"<silence>"),
+    "slow": (ASK, lambda got: b"200 OK" in got and said(got)["choices"]),
+    "short_length": (ASK, lambda got: b"content-length: 99999" in got and len(body_of(got)) < 9999),
+    "cut_json": (ASK, lambda got: body_of(got).startswith(b"{") and not body_of(got).endswith(b"}")),
+    "html": (ASK, lambda got: b"200 OK" in got and b"text/html" in got and b"<html" in got),
+    "html_502": (ASK, lambda got: b"HTTP/1.1 502" in got and b"<html" in got),
+    "empty": (ASK, lambda got: b"200 OK" in got and b"content-length: 0" in got and not body_of(got)),
+    "error_object": (ASK, lambda got: b"200 OK" in got and set(said(got)) == {"error"}),
+    "no_choices": (ASK, lambda got: said(got)["choices"] == []),
+    "null_content": (ASK, lambda got: said(got)["choices"][0]["message"]["content"] is None),
+    "filtered": (ASK, lambda got: said(got)["choices"][0]["finish_reason"] == "content_filter"),
+    "null_finish": (ASK, lambda got: said(got)["choices"][0]["finish_reason"] is None),
+    "length": (ASK, lambda got: said(got)["choices"][0]["finish_reason"] == "length"),
+    "no_usage": (ASK, lambda got: "usage" not in said(got)),
+    "surrogate": (ASK, lambda got: b"\\ud83d" in body_of(got)),
+    "not_utf8": (ASK, lambda got: b"\xff\xfe" in body_of(got)),
+    "wrong_type": (ASK, lambda got: b"content-type: text/plain" in got and said(got)["choices"]),
+    "echo_key": (ASK, lambda got: b"HTTP/1.1 401" in got and b"Bearer canary" in body_of(got)),
+    "huge": (ASK, lambda got: len(chunks(got)) == 2**20),
+    "gzip_bomb": (ASK, lambda got: len(body_of(got)) < 9999 and len(gzip.decompress(body_of(got))) == 2**20),
+    "stall": (LIVE, lambda got: got.count(b"data:") == 4 and got.endswith(b"<silence>")),
+    "drip": (LIVE, lambda got: b"[DONE]" in got and got.endswith(END)),
+    "mid_reset": (LIVE, lambda got: got.count(b"data:") == 4 and got.endswith(b"<reset>")),
+    "mid_close": (LIVE, lambda got: got.count(b"data:") == 4 and not got.endswith((END, b"<silence>"))),
+    "no_end": (LIVE, lambda got: b'finish_reason":"stop' not in got and got.endswith(END)),
+    "cut_line": (LIVE, lambda got: not chunks(got).endswith(b"\n") and got.endswith(END)),
+    "no_done": (LIVE, lambda got: b"[DONE]" not in got and b'finish_reason":"stop' in got),
+    "bad_json": (LIVE, lambda got: b'data: {"broken": \n\n' in chunks(got) and b"[DONE]" in got),
+    "error_event": (LIVE, lambda got: b'data: {"error"' in chunks(got).splitlines()[-2] and b"[DONE]" not in got),
+    "json_instead": (LIVE, lambda got: b"application/json" in got and said(got)["object"] == "chat.completion"),
+    "split": (LIVE, lambda got: body_of(got).count(b"\r\n1\r\n") == len(chunks(got)) - 1),
+    "crlf": (LIVE, lambda got: chunks(got).count(b"\r\n") == chunks(got).count(b"\n") > 0),
+    "comments": (LIVE, lambda got: chunks(got).count(b": keep-alive\n\n") == got.count(b"data:")),
+    "twice": (LIVE, lambda got: chunks(got).count(b"[DONE]") == 2),
+    "bad_utf8": (LIVE, lambda got: b"\xff\xfe" in got),
+    "unknown_events": (LIVE, lambda got: chunks(got).startswith(b"event: brand_new\n")),
+    "empty_stream": (LIVE, lambda got: b"text/event-stream" in got and body_of(got) == END),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", [*faults.BEFORE, *faults.STREAM])
+def test_a_fault_is_what_it_claims_to_be(emu, fault):
+    """Each that exists, read byte by byte, without any SDK."""
+    body, sign = SIGNS[fault]
+    emu.add(emulator.Rule(fault, pieces=4, megabytes=1, seconds=0.0 if fault == "stall" else 0.01))
+
+    assert sign(raw(emu, body, falls_silent_after={"hang": 0, "stall": 4}.get(fault)))
+    assert emu.log.entries[0].fault == fault
+
+
+@pytest.mark.parametrize("code", faults.STATUSES)
+def test_a_status_is_sent_with_its_hint_to_wait(emu, code):
+    """And the error as the provider writes it."""
+    emu.add(emulator.Rule(str(code), retry_after="3"))
+    got = raw(emu, ASK)
+
+    assert got.startswith(b"HTTP/1.1 %d " % code)
+    assert b"retry-after: 3\r\n" in got
+    assert said(got)["error"]["message"]
+
+
+def status(emu, prompt: str, path: str = "/v1/chat/completions") -> int:
     """The status of one question."""
     connection = http.client.HTTPConnection("127.0.0.1", int(emu.url.rpartition(":")[2]), timeout=5)
-    connection.request("POST", "/v1/chat/completions", ASK.replace(QUESTION.encode(), prompt.encode()))
+    connection.request("POST", path, ASK.replace(QUESTION.encode(), prompt.encode()))
     got = connection.getresponse().status
     connection.close()
     return got
@@ -229,20 +340,22 @@ def test_rules_choose_by_model_text_share_and_count(emu):
 
 
 async def test_it_holds_many_connections_at_once(emu):
-    """300 here; 2,000 were tried by hand."""
-    emu.add(emulator.Rule("slow", seconds=0.3))
+    """300, all of them waiting when they are counted, and another is served meanwhile."""
+    emu.add(emulator.Rule("hang"))
     port = int(emu.url.rpartition(":")[2])
-
-    async def one() -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(ASK), ASK))
-        line = await reader.readline()
+    held = []
+    for _ in range(300):
+        held.append(await asyncio.open_connection("127.0.0.1", port))
+        held[-1][1].write(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(ASK), ASK))
+    await asyncio.to_thread(emu.log.wait_for, lambda log: log.open_requests == 300)
+    answered = await asyncio.to_thread(status, emu, "still there?", "/f/no_usage/v1/chat/completions")
+    for _, writer in held:
         writer.close()
-        return line
+    await asyncio.to_thread(emu.log.wait_for, lambda log: log.open_requests == 0)
 
-    lines = await asyncio.gather(*(one() for _ in range(300)))
-    assert set(lines) == {b"HTTP/1.1 200 OK\r\n"}
-    assert emu.log.max_open == 300
+    assert emu.log.max_open == 301
+    assert answered == 200, "another is served meanwhile"
+    assert sum(entry.peer_closed is not None for entry in emu.log.entries) == 300
 
 
 def test_it_runs_in_a_process_of_its_own_and_is_driven_over_http():

@@ -64,7 +64,7 @@ class Desk:
         connection.on_close = left.gone
         try:
             if asked.method == "GET":
-                self._list(connection, path)
+                entry.status = self._list(connection, asked, path, forced)
             elif refusal := self._refusal(wire, asked, body):
                 entry.status = refusal
                 connection.reply(refusal, requests.ids(wire), _encode(faults.error_body(wire, refusal)))
@@ -72,14 +72,13 @@ class Desk:
                 rule = Rule(forced) if forced else next((r for r in self.rules if r.matches(entry, self.mind)), None)
                 entry.fault = rule.fault if rule else None
                 await _Reply(self, connection, entry, wire, asked, rule).give()
-            left.done = connection.open
+            left.done, left.broken = connection.open and not connection.broken, connection.broken
         finally:
             connection.on_close = None
             left.close()
 
     def _refusal(self, wire: str, asked: Asked, body: Any) -> int | None:
-        key = asked.headers.get("authorization", "").removeprefix("Bearer ") or asked.headers.get("x-api-key", "")
-        if self.keys is not None and key not in self.keys:
+        if not self._admits(asked):
             return 401
         if wire == "unknown":
             return 404
@@ -91,13 +90,24 @@ class Desk:
                 return 400
         return None
 
-    def _list(self, connection: Connection, path: str) -> None:
+    def _admits(self, asked: Asked) -> bool:
+        key = asked.headers.get("authorization", "").removeprefix("Bearer ") or asked.headers.get("x-api-key", "")
+        return self.keys is None or key in self.keys
+
+    def _list(self, connection: Connection, asked: Asked, path: str, forced: str | None) -> int:
+        """List the models; of faults, a path may force a status."""
+        status = 401 if not self._admits(asked) else int(forced) if forced and forced.isdigit() else 200
+        if status != 200:
+            wire = "anthropic" if "anthropic-version" in asked.headers else "chat"
+            connection.reply(status, requests.ids(wire), _encode(faults.error_body(wire, status)))
+            return status
         models = [{"id": name, "object": "model", "created": 0, "owned_by": "simulated"} for name in PROFILES]
         _, _, wanted = path.partition("/models/")
         document: Any = {"object": "list", "data": models, "has_more": False}
         if wanted:
             document = {"id": wanted, "object": "model", "created": 0, "owned_by": "simulated"}
         connection.reply(200, {}, _encode(document))
+        return 200
 
     def _control(self, connection: Connection, path: str, asked: Asked) -> None:
         """For a test that drives an emulator in another process."""
@@ -114,8 +124,9 @@ class Desk:
         warm = (body.get("temperature") or 0) > 0
         salt = (body.get("seed"), len(self.log)) if warm and body.get("seed") is None else body.get("seed")
         answer = Answer(
-            id=f"{entry.n:08x}", model=f"simulated/{entry.model}", text="", prompt_tokens=max(1, tokens(prompt))
-        )
+            id=f"{entry.n:08x}", model=f"simulated/{entry.model}", text="", prompt_tokens=max(1, tokens(prompt)),
+            alternatives=requests.alternatives(body),
+        )  # fmt: skip
         tool, schema = requests.forced_tool(body), requests.schema(body)
         if tool is not None:
             answer.calls = [
@@ -137,7 +148,8 @@ class _Leaving:
     """Writes down how a request ended, once."""
 
     def __init__(self, log: Log, entry: Entry) -> None:
-        self._log, self._entry, self.done, self._said = log, entry, False, False
+        self._log, self._entry, self._said = log, entry, False
+        self.done = self.broken = False
 
     def gone(self) -> None:
         self.close()
@@ -145,7 +157,7 @@ class _Leaving:
     def close(self) -> None:
         if not self._said:
             self._said = True
-            self._log.leave(self._entry, done=self.done)
+            self._log.leave(self._entry, done=self.done, broken=self.broken)
 
 
 class _Reply:

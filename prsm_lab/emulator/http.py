@@ -42,6 +42,8 @@ class Connection(asyncio.Protocol):
         self._resume: asyncio.Event | None = None
         self.transport: asyncio.Transport
         self.open = True
+        self.broken = False
+        """We cut it off on purpose."""
         self.on_close: Callable[[], None] | None = None
 
     # ------------------------------------------------------------------------------------- asyncio's callbacks
@@ -132,11 +134,13 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close politely, once what was written is sent."""
+        self.broken = True
         if self.open:
             self.transport.close()
 
     def reset(self) -> None:
         """Close with a TCP reset."""
+        self.broken = True
         import socket
         import struct
 

@@ -54,13 +54,13 @@ class Log:
             self._changed.notify_all()
         return entry
 
-    def leave(self, entry: Entry, *, done: bool) -> None:
-        """Write down a request's end."""
+    def leave(self, entry: Entry, *, done: bool, broken: bool = False) -> None:
+        """Write down a request's end; one that we broke ourselves was neither finished nor left by its client."""
         with self._changed:
             self.open_requests -= 1
             if done:
                 entry.done = time.monotonic()
-            else:
+            elif not broken:
                 entry.peer_closed = entry.peer_closed or time.monotonic()
             self._changed.notify_all()
 

@@ -108,6 +108,12 @@ def stop(answer: Answer, body: dict[str, Any]) -> None:
         answer.text, answer.finish = answer.text[: limit * 4], "length"
 
 
+def alternatives(body: dict[str, Any]) -> int | None:
+    """How many alternatives of each token are wanted, where log probabilities are."""
+    wanted = body.get("logprobs") or "message.output_text.logprobs" in (body.get("include") or ())
+    return int(body.get("top_logprobs") or 0) if wanted else None
+
+
 def ids(wire: str) -> dict[str, str]:
     """Request ids and rate-limit headers in each provider's own words."""
     if wire == "anthropic":

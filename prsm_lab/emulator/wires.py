@@ -26,6 +26,8 @@ class Answer:
     calls: list[tuple[str, str, str]] = field(default_factory=list)
     """Tool calls: id, name, arguments as JSON text."""
     created: int = 1_790_000_000
+    alternatives: int | None = None
+    """Log probabilities are wanted, with so many alternatives each; None: no."""
 
     @property
     def completion_tokens(self) -> int:
@@ -45,6 +47,22 @@ def pieces(text: str) -> list[str]:
     for word in text.split(" "):
         out.append(word if not out else " " + word)
     return out
+
+
+def logprobs(answer: Answer, piece: str) -> list[dict[str, Any]]:
+    """Log probabilities of one piece, made up but stable: the shorter a word, the surer it is."""
+    if answer.alternatives is None:
+        return []
+
+    def token(text: str, place: int) -> dict[str, Any]:
+        return {"token": text, "bytes": list(text.encode()), "logprob": -0.05 * len(text) - place}
+
+    others = [token(piece.swapcase() * (n + 1), n) for n in range(answer.alternatives)]
+    return [{**token(piece, 0), "top_logprobs": others}]
+
+
+def _all_logprobs(answer: Answer) -> list[dict[str, Any]]:
+    return [one for piece in pieces(answer.text) for one in logprobs(answer, piece)] if answer.text else []
 
 
 # ------------------------------------------------------------------------------------------ chat completions
@@ -69,9 +87,16 @@ def chat_document(answer: Answer) -> dict[str, Any]:
         message["tool_calls"] = [_tool_call(call) for call in answer.calls]
     return {
         "id": f"chatcmpl-{answer.id}", "object": "chat.completion", "created": answer.created, "model": answer.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish}],
+        "choices": [{
+            "index": 0, "message": message, "logprobs": _chat_logprobs(_all_logprobs(answer)),
+            "finish_reason": answer.finish,
+        }],
         "usage": chat_usage(answer),
     }  # fmt: skip
+
+
+def _chat_logprobs(found: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return {"content": found, "refusal": None} if found else None
 
 
 def _tool_call(call: tuple[str, str, str]) -> dict[str, Any]:
@@ -88,7 +113,8 @@ def chat_events(answer: Answer, *, usage: bool) -> list[bytes]:
     }
 
     def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
-        return sse({**base, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]})
+        sure = _chat_logprobs(logprobs(answer, delta["content"]) if delta.get("content") else [])
+        return sse({**base, "choices": [{"index": 0, "delta": delta, "logprobs": sure, "finish_reason": finish}]})
 
     events = [chunk({"role": "assistant", "content": ""})]
     events += [chunk({"content": piece}) for piece in (pieces(answer.text) if answer.text else ())]
@@ -109,7 +135,7 @@ def response_document(answer: Answer, status: str = "completed") -> dict[str, An
     cut = answer.finish == "length"
     output: list[dict[str, Any]] = []
     if answer.text:
-        content = [{"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}]
+        content = [{"type": "output_text", "text": answer.text, "annotations": [], "logprobs": _all_logprobs(answer)}]
         output.append(
             {
                 "type": "message",
@@ -155,7 +181,8 @@ def response_events(answer: Answer) -> list[bytes]:
     event("response.created", response=response_document(answer, "in_progress"))
     for piece in pieces(answer.text) if answer.text else ():
         where = {"item_id": f"msg_{answer.id}", "output_index": 0, "content_index": 0}
-        event("response.output_text.delta", **where, delta=piece, logprobs=[])
+        sure = [{k: v for k, v in one.items() if k != "bytes"} for one in logprobs(answer, piece)]
+        event("response.output_text.delta", **where, delta=piece, logprobs=sure)
     for n, call in enumerate(answer.calls):
         item = {
             "type": "function_call",
