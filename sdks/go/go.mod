@@ -1,0 +1,3 @@
+module github.com/Ryno2390/PRSM/sdks/go
+
+go 1.19
