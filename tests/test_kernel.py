@@ -25,11 +25,11 @@ def emu():
 
 
 class Kernel:
-    """A kernel with a client made in its first cell."""
+    """A kernel with a client made in its first cell; `options` go to its process."""
 
-    def __init__(self, emu) -> None:
+    def __init__(self, emu, **options) -> None:
         self.manager = jupyter_client.KernelManager(kernel_name="python3")
-        self.manager.start_kernel(env={**os.environ, **emu.environ(), "PRSM_LEDGER": ":memory:"})
+        self.manager.start_kernel(env={**os.environ, **emu.environ(), "PRSM_LEDGER": ":memory:"}, **options)
         self.client = self.manager.blocking_client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
