@@ -35,6 +35,8 @@ def test_the_eight_lines_run_as_written(simulated, monkeypatch, capsys):
 
     assert "simulated" in said
     assert names["scored"]["score_contains"].mean() > 0.5
+    assert names["key"].startswith("pk_")
+    names["share"].stop()
     names["emulator"].stop()
 
 
