@@ -303,7 +303,7 @@ def keep(provider: str, url: str, key: Secret) -> None:
     Raises:
         InvalidRequestError: If there is no keyring, or it keeps nothing.
     """
-    _needs_keyring()
+    _needs_keyring("The key is set for this kernel only")
     import keyring
     import keyring.errors
 
@@ -324,7 +324,7 @@ def keep(provider: str, url: str, key: Secret) -> None:
 
 def unkeep(provider: str, url: str) -> None:
     """Take a key out of the keyring again, if it is there."""
-    _needs_keyring()
+    _needs_keyring("Nothing was taken out")
     import keyring
     import keyring.errors
 
@@ -333,15 +333,15 @@ def unkeep(provider: str, url: str) -> None:
             keyring.delete_password(KEYRING_SERVICE, entry)
 
 
-def _needs_keyring() -> None:
+def _needs_keyring(otherwise: str) -> None:
     """Check that the extra is installed.
 
     Raises:
-        InvalidRequestError: If it is not.
+        InvalidRequestError: If it is not; it says what is the case `otherwise`.
     """
     if find_spec("keyring") is None:
         raise InvalidRequestError(
-            'Keys are kept in the keyring by the extra "keyring": pip install "prsm-lab[keyring]".',
+            f'{otherwise}: the keyring needs an extra, pip install "prsm-lab[keyring]".',
             details={"parameter": "keep"},
         )
 

@@ -15,6 +15,7 @@ import pytest
 from databases import database, postgres, redis_server, redis_url  # noqa: F401 -- fixtures for all
 
 from prsm_lab import catalog
+from prsm_lab.catalog import prices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,7 @@ def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     monkeypatch.setenv("PRSM_LEDGER", str(tmp_path / "ledger.db"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.setattr(catalog, "_today", lambda: TODAY)
+    monkeypatch.setattr(prices, "_warned", {})  # every test is warned, whichever came before it
     yield
     import sys
 

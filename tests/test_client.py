@@ -538,6 +538,7 @@ async def test_a_cancelled_await_stops_the_provider(emu):
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+        await asyncio.to_thread(emu.log.wait_for, lambda log: log.open_requests == 0, 2)
 
     assert emu.log.entries[-1].peer_closed - left < 0.25
 

@@ -12,6 +12,7 @@ import pytest
 
 import prsm_lab as lab
 from prsm_lab import emulator, errors
+from prsm_lab.engine import portal
 
 QUESTION = "What is the capital of France?"
 MODELS = {
@@ -210,11 +211,23 @@ def test_a_filtered_answer_is_an_answer_without_text_not_an_error(client, emu, w
 
 @pytest.mark.parametrize("wire", ["chat", "router"])
 def test_missing_usage_is_unknown_not_nought(client, emu, wire):
-    """Tokens and cost are None."""
+    """Tokens and cost are None, which is said."""
     emu.add(emulator.Rule("no_usage"))
-    answer = ask(client, wire, live=False)
+    with pytest.warns(UserWarning, match="its cost is NA"):
+        answer = ask(client, wire, live=False)
 
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.cost.amount) == (None, None, None)
+
+
+def test_a_warning_that_is_an_error_loses_no_answer(client, emu):
+    """It is paid for: the ledger has it before anything is said of it."""
+    emu.add(emulator.Rule("no_usage"))
+    with pytest.raises(UserWarning, match="its cost is NA"):  # pytest.ini makes errors of warnings
+        ask(client, "chat", live=False)
+
+    [kept] = portal.call(client.engine.history(1))
+    assert kept.status == "completed"
+    assert kept.inference.content
 
 
 @pytest.mark.parametrize("wire", SPEAKING)
@@ -282,6 +295,7 @@ def test_events_that_come_twice_are_read_once_where_they_are_numbered(client, em
 @pytest.mark.parametrize(("fault", "live"), [("hang", False), ("hang", True), ("stall", True)])
 def test_silence_ends_at_the_callers_deadline_and_the_connection_is_closed(client, emu, wire, fault, live):
     """The provider sees us leave."""
+    ask(client, wire, live)  # a first question also loads an SDK, which may take all of 0.3 s
     emu.add(emulator.Rule(fault, pieces=4))
     began = time.monotonic()
     with pytest.raises(errors.TimeoutError):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from importlib.util import find_spec
 
 import pytest
 
 import prsm_lab as lab
-from prsm_lab import catalog, emulator, errors
+from prsm_lab import catalog, emulator, errors, settings
 from prsm_lab.engine import plan, portal
 from prsm_lab.panels import board
 from prsm_lab.settings import Secret
@@ -106,8 +107,11 @@ def test_a_key_that_cannot_be_one_is_refused_without_a_word_of_it(panel):
     assert CANARY not in everything_of(panel)
 
 
-def test_a_key_without_a_keyring_is_set_and_the_row_says_what_failed(panel):
-    """The keyring here keeps nothing."""
+@pytest.mark.parametrize("extra", [True, False])
+def test_a_key_without_a_keyring_is_set_and_the_row_says_what_failed(panel, monkeypatch, extra):
+    """The keyring here keeps nothing, or the extra is not there."""
+    if not extra:
+        monkeypatch.setattr(settings, "find_spec", lambda name: None)
     panel.reach("anthropic", key=CANARY, keep=True)
     panel.wait()
 
@@ -141,7 +145,7 @@ def test_a_key_over_plain_http_is_warned_of(panel):
 
 def test_a_test_shows_models_and_time_or_the_fault_with_its_remedy(panel, emu):
     """In the provider's row; a change makes it void."""
-    for name in ("openai", "anthropic", "mine", "local"):
+    for name in ("openai", "anthropic", "mine"):
         panel.test(name)
     panel.wait()
     tests = {name: row["test"] for name, row in rows(panel).items()}
@@ -153,11 +157,22 @@ def test_a_test_shows_models_and_time_or_the_fault_with_its_remedy(panel, emu):
         True,
     )
     assert (tests["mine"]["code"], "Check the key" in tests["mine"]["message"]) == ("authentication", True)
-    assert tests["local"]["models"] == ["smollm2-135m"]
     assert "15 models in" in panel.html()
     panel.reach("mine", key=CANARY)
     panel.wait()
     assert rows(panel)["mine"]["test"] is None
+
+
+def test_this_machine_lists_its_models_or_names_the_extra(panel):
+    """It needs no server."""
+    panel.test("local")
+    panel.wait()
+    said = rows(panel)["local"]["test"]
+
+    if find_spec("xllamacpp"):
+        assert said["models"] == ["smollm2-135m"]
+    else:
+        assert 'pip install "prsm-lab[local]"' in said["message"]
 
 
 def test_a_change_does_not_wait_for_a_test(emu):

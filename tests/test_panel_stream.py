@@ -10,6 +10,7 @@ from hostile import HOSTILE, harmless
 import prsm_lab as lab
 from prsm_lab import emulator, errors
 from prsm_lab.emulator import Rule
+from prsm_lab.engine import portal
 from prsm_lab.panels.stream_panel import StreamPanel
 
 MODELS = ["gpt-4.1-mini", "claude-haiku-4-5"]
@@ -62,8 +63,12 @@ def test_what_is_new_adds_up_to_the_whole(client, emu):
     panel = lab.panels.stream(MODELS, client=client)
     panel.ask("Tell me much about it.")
     texts = ["", ""]
+
+    async def look():  # on the loop that answers come in, as a board does
+        return panel.news()
+
     while panel.busy:
-        patch = panel.news()
+        patch = portal.call(look())
         for n, text, _ in patch.get("pieces", ()):
             texts[n] += text
         for n, column in enumerate(patch.get("state", {}).get("columns", ())):

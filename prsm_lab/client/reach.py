@@ -7,6 +7,7 @@ provider moves to another host.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -155,11 +156,9 @@ def address(url: str, provider: str) -> str:
         raise InvalidRequestError(
             "The base URL must be an address like https://host/v1, without ? and #.", details={"parameter": "base_url"}
         )
-    try:
-        settings.place(url)
-        return settings.address(url, provider)
-    except (ValueError, InvalidRequestError):
-        pass
+    with contextlib.suppress(ValueError, InvalidRequestError):
+        if not settings.place(url).endswith(":none"):
+            return settings.address(url, provider)
     raise InvalidRequestError(
         "The base URL has no host, a wrong port, or a password in it; a key goes into its own field.",
         details={"parameter": "base_url"},

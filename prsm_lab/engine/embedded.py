@@ -136,6 +136,8 @@ class Embedded:
         inference, line = _conclude(id, created, request, targets[0], answer)
         self._ledger.finish(inference, price=line)
         await self._ledger.written()
+        if inference.cost.amount is None:  # where warnings are errors, the answer is kept already
+            prices.warn_unpriced(answer.target.name, line)
         yield inference
 
     # ---------------------------------------------------------------------------------------------- many, runs
@@ -354,8 +356,6 @@ def _conclude(
     target, reply = answer.target, answer.reply
     line = prices.line(target.name, target.provider)
     amount = prices.cost(reply.usage, line)
-    if amount is None:
-        prices.warn_unpriced(target.name, line)
     if (target.provider, target.model) == (requested.provider, requested.model):
         listed = amount
     else:

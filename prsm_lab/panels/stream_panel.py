@@ -213,7 +213,10 @@ class StreamPanel(Panel):
             }  # fmt: skip
 
     def news(self) -> JSON | None:
-        """New text of each column, and its figures; everything where more than text has changed."""
+        """New text of each column, and its figures; everything where more than text has changed.
+
+        To be called on the portal's loop: pieces come in there, and none between the two looks at them.
+        """
         with self._lock:
             shape = [
                 (id(column), len(column.turns), column.turns and column.turns[-1].state) for column in self.columns
