@@ -544,6 +544,8 @@ def test_a_grid_of_providers_keeps_who_answered_apart(compare):
         ({"models": []}, "models is empty"),
         ({"models": [MODEL, MODEL]}, "twice"),
         ({"prompt": {}}, "empty dict"),
+        ({"prompt": {1: "{text}", "1": "{text}!"}}, "alike"),
+        ({"prompt": {"half \ud800": "{text}"}}, "half a character"),
     ],
 )
 def test_a_comparison_that_makes_no_sense_is_refused(compare, emu, call, says):

@@ -51,9 +51,8 @@ def variants(
         raise InvalidRequestError(f"samples={samples!r} is no number of at least 1.", details={"parameter": "samples"})
     prompts: list[tuple[str | None, Any]] = [(None, prompt)]
     if isinstance(prompt, Mapping):
-        if not prompt:
-            raise InvalidRequestError("prompt is an empty dict.", details={"parameter": "prompt"})
         prompts = [(str(name), one) for name, one in prompt.items()]
+        _check_prompt_names([str(name) for name in prompt])
     for key, values in grid.items():
         _check_values(key, values)
     keys = list(grid)
@@ -65,6 +64,20 @@ def variants(
         for options in combinations
         for sample in range(samples)
     ]
+
+
+def _check_prompt_names(names: Sequence[str]) -> None:
+    """They become cells of the result, which is laid out when all is paid for: what does not fit is refused before."""
+    if not names:
+        raise InvalidRequestError("prompt is an empty dict.", details={"parameter": "prompt"})
+    if len(set(names)) < len(names):
+        raise InvalidRequestError("prompt names two prompts alike.", details={"parameter": "prompt"})
+    for name in names:
+        if name.encode("utf-8", "replace").decode() != name:
+            raise InvalidRequestError(
+                f"The name {name!r} of a prompt holds half a character (a lone surrogate); rename it.",
+                details={"parameter": "prompt"},
+            )
 
 
 def _check_values(key: str, values: object) -> None:
