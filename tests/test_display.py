@@ -14,7 +14,21 @@ import prsm_lab as lab
 from prsm_lab import report
 from prsm_lab.client.results import Batch, BatchItem
 from prsm_lab.errors import ProviderError
-from prsm_lab.types import Attempt, Cost, Delta, Inference, Key, Model, PriceLine, Record, Report, Run, ToolCall, Usage
+from prsm_lab.types import (
+    Attempt,
+    Cost,
+    Delta,
+    Inference,
+    Key,
+    Model,
+    PriceLine,
+    Record,
+    Report,
+    Run,
+    ToolCall,
+    Usage,
+    Vote,
+)
 
 LONG_NAME = "deepseek-ai/DeepSeek-V3-0324-with-a-name-that-somebody-made-up"
 
@@ -103,6 +117,13 @@ def test_a_repr_says_what_matters():
     )
     assert repr(Key(id="0123456789ab", person="ana", tier="research", credits=5.0)) == (
         "<Key pk_0123456789ab_… ana research $5.00 left>"
+    )
+    assert repr(Vote(id="vote_1", a="inf_1", b="inf_2", winner="b", voter="ana", seconds=2.25, created=0.0)) == (
+        "<Vote vote_1 for inf_2 by ana in 2.2 s>"
+    )
+    assert (repr(client.inference), repr(client.models)) == (
+        "<inference of <Client embedded>>",
+        "<models of <Client embedded>>",
     )
     assert repr(Delta(text="piece")) == "Delta(text='piece')"
 

@@ -93,6 +93,7 @@ def test_a_run_is_started_stopped_found_again_and_ended(book, emu):
     assert (panel.done, panel.figure("spent"), panel.figure("left")) == (0, "$0.00", "200 rows")
     page.evaluate(WATCH)
     panel.click("Start")
+    panel.until("running")  # the click and the cell come over different channels
     book.run(3, wait=False)
     page.wait_for_function("Number(document.querySelector('.prsm-batch .progress').getAttribute('aria-valuenow')) > 20")
     book.picture("batch-running")

@@ -442,7 +442,9 @@ def test_usage_has_the_seeds_fields_and_groups(share, ana, bob):
     assert root.get("/v1/inference/performance?model=gpt-4o").json["total_requests"] == 0
 
 
-@pytest.mark.parametrize("query", ["timeframe=yesterday", "metrics=luck", "group_by=colour", "more=1", "since=x"])
+@pytest.mark.parametrize(
+    "query", ["timeframe=yesterday", "metrics=luck", "group_by=colour", "more=1", "since=x", "until=nan", "since=-inf"]
+)
 def test_a_report_that_is_none_is_refused(ana, query):
     """By name."""
     assert ana.get(f"/v1/inference/performance?{query}").status == 400

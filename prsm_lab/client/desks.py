@@ -36,6 +36,9 @@ class _Desk:
     def __init__(self, client: Owner) -> None:
         self._client = client
 
+    def __repr__(self) -> str:
+        return f"<inference of {self._client!r}>"
+
     def _request(self, model: str, messages: Any, options: Mapping[str, Any]) -> Request:
         return ask.conversation(self._client.question(model, **options), messages)
 
@@ -210,6 +213,9 @@ class Models:
     def __init__(self, client: Owner) -> None:
         self._client = client
 
+    def __repr__(self) -> str:
+        return f"<models of {self._client!r}>"
+
     def list(self) -> tuple[Model, ...]:
         """Return every model that is known."""
         return portal.call(self._client.engine.models())
@@ -224,6 +230,9 @@ class AsyncModels:
 
     def __init__(self, client: Owner) -> None:
         self._client = client
+
+    def __repr__(self) -> str:
+        return f"<models of {self._client!r}>"
 
     async def list(self) -> tuple[Model, ...]:
         """Return every model that is known."""

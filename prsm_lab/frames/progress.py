@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from prsm_lab.errors import PRSMError
+from prsm_lab.types.shown import money
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,17 +99,6 @@ class Tally:
         kept = f" ({money(self.saved)} not paid again)" if self.reused and self.saved else ""
         label = " · simulated" if self.simulated else ""
         return f"{', '.join(parts)} · {priced} spent{kept} · {self.seconds:.1f} s{label}"
-
-
-def money(usd: float) -> str:
-    """Write an amount with as many digits as it needs.
-
-    >>> money(1.5), money(0.00123), money(0.0)
-    ('$1.50', '$0.0012', '$0.00')
-    """
-    if usd == 0 or usd >= 0.1:
-        return f"${usd:,.2f}"
-    return f"${usd:.4f}" if usd >= 0.0005 else f"${usd:.6f}"
 
 
 class Bar:

@@ -9,7 +9,7 @@ import html
 from typing import TYPE_CHECKING, Any, Final
 
 from prsm_lab import render
-from prsm_lab.frames.progress import money
+from prsm_lab.types.shown import money
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def figures(found: dict[str, Any]) -> str:
     parts = (
         _span("first token", found["ttft_ms"]), _span("", found["latency_ms"]),
         "– tokens" if found["tokens"] is None else f"{found['tokens']:,.0f} tokens",
-        "cost unknown" if found["cost"] is None else money(found["cost"]),
+        "cost unknown" if found["cost"] is None else html.escape(money(found["cost"])),
     )  # fmt: skip
     return f'<div style="{SOFT}">{" · ".join(parts)}</div>'
 
@@ -119,7 +119,7 @@ def usage(state: dict[str, Any]) -> str:
 
 def _cost(usd: float | None, unpriced: int) -> str:
     """Not known is a dash, never a nought."""
-    return ("–" if usd is None else money(usd)) + (f" + {unpriced:,} unpriced" if unpriced else "")
+    return ("–" if usd is None else html.escape(money(usd))) + (f" + {unpriced:,} unpriced" if unpriced else "")
 
 
 def _used(figures_: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from prsm_lab import ask, catalog
@@ -78,10 +79,15 @@ def _chosen(report: Report, metrics: list[str]) -> JSON:
 
 
 def _time(asked: dict[str, str], name: str, default: float | None) -> float | None:
+    if name not in asked:
+        return default
     try:
-        return float(asked[name]) if name in asked else default
+        given = float(asked[name])
     except ValueError:
-        raise InvalidRequestError(f"{name} must be a Unix time.", details={"parameter": name}) from None
+        given = math.nan
+    if not math.isfinite(given):
+        raise InvalidRequestError(f"{name} must be a Unix time.", details={"parameter": name})
+    return given
 
 
 # ------------------------------------------------------------------------------------------------ preferences

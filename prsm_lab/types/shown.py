@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 100
 """Characters of a repr."""
+LEAST: Final = 0.000001
+"""USD; what is less is not written as nought."""
 SOFT: Final = "opacity:.75;font-size:90%"
 """For what is beside the answer: legible on any ground, light or dark."""
 CELL: Final = "text-align:left;vertical-align:top;min-width:5em;max-width:44em;overflow-wrap:break-word"
@@ -43,13 +45,28 @@ def _printable(value: object, longest: int) -> str:
 def paid(usd: float | None, unpriced: int = 0) -> str:
     """Write a cost; what is not known is said, never a nought.
 
-    >>> paid(0.00042), paid(12.5), paid(None), paid(0.0, 2)
-    ('$0.000420', '$12.50', 'cost unknown', '$0.00 + 2 unpriced')
+    >>> paid(0.00042), paid(12.5), paid(None), paid(0.0, 2), paid(3e-8)
+    ('$0.000420', '$12.50', 'cost unknown', '$0.00 + 2 unpriced', '<$0.000001')
     """
     more = f" + {unpriced:,} unpriced" if unpriced else ""
     if usd is None:
         return "cost unknown" if not unpriced else more.removeprefix(" + ")
-    return (f"${usd:,.2f}" if usd == 0 or usd >= 1 else f"${usd:.6f}") + more
+    if usd == 0 or usd >= 1:
+        return f"${usd:,.2f}{more}"
+    return (f"${usd:.6f}" if usd >= LEAST else f"<${LEAST:.6f}") + more
+
+
+def money(usd: float) -> str:
+    """Write a sum with as many digits as it needs.
+
+    >>> money(1.5), money(0.00123), money(0.0), money(3e-8)
+    ('$1.50', '$0.0012', '$0.00', '<$0.000001')
+    """
+    if usd == 0 or usd >= 0.1:
+        return f"${usd:,.2f}"
+    if usd < LEAST:
+        return f"<${LEAST:.6f}"
+    return f"${usd:.4f}" if usd >= 0.0005 else f"${usd:.6f}"
 
 
 def took(milliseconds: float | None) -> str | None:
