@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from prsm_lab.errors import InternalError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+STEPS: Final = ("schema.sql", "share.sql", "votes.sql", "purse.sql", "pace.sql", "bulk.sql")
+"""Script n brings a file from version n to n + 1, in one transaction that also sets `user_version`."""
 
 
-def _m001_tables(connection: sqlite3.Connection) -> None:
-    schema = files("prsm_lab.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
-    script = f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = 1; COMMIT;"
+def _step(connection: sqlite3.Connection, version: int) -> None:
+    schema = files("prsm_lab.ledger").joinpath(STEPS[version]).read_text(encoding="utf-8")
+    script = f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version + 1}; COMMIT;"
     connection.executescript(script)
-
-
-def _m002_share(connection: sqlite3.Connection) -> None:
-    schema = files("prsm_lab.ledger").joinpath("share.sql").read_text(encoding="utf-8")
-    script = f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = 2; COMMIT;"
-    connection.executescript(script)
-
-
-def _m003_votes(connection: sqlite3.Connection) -> None:
-    schema = files("prsm_lab.ledger").joinpath("votes.sql").read_text(encoding="utf-8")
-    script = f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = 3; COMMIT;"
-    connection.executescript(script)
-
-
-STEPS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_m001_tables, _m002_share, _m003_votes)
-"""Step n brings a file from version n to n + 1, in one transaction that also sets `user_version`."""
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
@@ -49,11 +33,11 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             f"{len(STEPS)}). Upgrade with `pip install -U prsm-lab`, or point PRSM_LEDGER to another file.",
             details={"kind": "ledger"},
         )
-    for step in STEPS[version:]:
+    for step in range(version, len(STEPS)):
         try:
-            step(connection)
+            _step(connection, step)
         except sqlite3.OperationalError:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            if connection.execute("PRAGMA user_version").fetchone()[0] <= version:
+            if connection.execute("PRAGMA user_version").fetchone()[0] <= step:
                 raise  # else another process was faster, and its tables are there

@@ -1,0 +1,27 @@
+-- The ledger, version 4: budgets that several processes share. Money is USD, times are Unix seconds.
+
+-- A budget over one period, or over a run. What is reserved is the sum of its holds.
+CREATE TABLE purse (
+    name     TEXT NOT NULL,                -- 'client', or a run's id
+    period   TEXT NOT NULL,                -- '2026-11-26' for a day, '' for a budget that has no end
+    spent    DOUBLE PRECISION NOT NULL DEFAULT 0,
+    reserved DOUBLE PRECISION NOT NULL DEFAULT 0,
+    PRIMARY KEY (name, period)
+);
+-- One row a knock that was allowed: its worst case, until its bill is known.
+CREATE TABLE hold (
+    id       TEXT NOT NULL,                -- of the inference, and the number of the knock
+    name     TEXT NOT NULL,
+    period   TEXT NOT NULL,
+    usd      DOUBLE PRECISION NOT NULL,
+    owner    TEXT NOT NULL,                -- boot id and process: what a dead owner had in flight counts as spent
+    created  DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (id, name)
+);
+-- What a client may spend, set by client.budget(); every process that uses this ledger keeps to it.
+CREATE TABLE budget (
+    name     TEXT PRIMARY KEY,
+    usd      DOUBLE PRECISION NOT NULL,
+    per      TEXT NOT NULL,                -- hour, day, week, month, or '' for ever
+    created  DOUBLE PRECISION NOT NULL
+);
