@@ -14,6 +14,7 @@ from prsm_lab.client.desks import AsyncInferences, AsyncModels, Inferences, Mode
 from prsm_lab.client.keys import AsyncKeys, Keys
 from prsm_lab.client.results import AsyncStream, Batch, BatchItem, Stream
 from prsm_lab.engine import portal
+from prsm_lab.errors import InvalidRequestError
 from prsm_lab.settings import sealed, sealed_address, settings
 from prsm_lab.types import Request, Routing
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from prsm_lab.engine.budget import Budgets
     from prsm_lab.protocols import Engine, Provider
+    from prsm_lab.types import Allowance
+    from prsm_lab.types.spent import Period
 
 __all__ = ["AsyncClient", "AsyncStream", "Batch", "BatchItem", "Client", "Stream", "default_client", "use"]
 
@@ -108,6 +112,28 @@ class Client(_Base):
         """The keys of a share server."""
         return Keys(self)
 
+    def budget(self, usd: float | None = None, *, per: Period = "day") -> Allowance | None:
+        """Set what may be spent, or tell how the budget stands.
+
+        Every process that uses this ledger keeps to it, whoever set it: each question's worst case (its prompt, and
+        `max_tokens` at list price) is held before it is sent, and settled on what it used.
+
+        Args:
+            usd: US dollars; infinite: no budget any more; None: change nothing.
+            per: `hour`, `day`, `week`, `month` (calendar ones, UTC), `ever`; or `session`: this process only.
+
+        Returns:
+            How the budget stands; None if there is none.
+
+        Raises:
+            InvalidRequestError: If it is no sum, or the client is a share server's, whose owner sets its budget.
+
+        >>> client = Client(mock_mode=True, ledger=":memory:")
+        >>> client.budget(2.5, per="day")
+        <Allowance $2.50 a day: $0.00 spent>
+        """
+        return portal.call(_budget(self, usd, per))
+
     def close(self) -> None:
         """Close connections and ledger."""
         portal.call(self.engine.aclose())
@@ -147,6 +173,10 @@ class AsyncClient(_Base):
         """The keys of a share server."""
         return AsyncKeys(self)
 
+    async def budget(self, usd: float | None = None, *, per: Period = "day") -> Allowance | None:
+        """Set what may be spent, or tell how the budget stands; see `Client.budget`."""
+        return await portal.arun(_budget(self, usd, per))
+
     async def aclose(self) -> None:
         """Close connections and ledger."""
         await portal.arun(self.engine.aclose())
@@ -156,6 +186,16 @@ class AsyncClient(_Base):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+async def _budget(client: _Base, usd: float | None, per: Period) -> Allowance | None:
+    budgets: Budgets | None = getattr(client.engine, "budgets", None)
+    if budgets is None:
+        raise InvalidRequestError(
+            "This client asks a share server: its owner sets the budget there, and the credits of your key.",
+            details={"parameter": "budget"},
+        )
+    return await (budgets.allowance() if usd is None else budgets.allow(usd, per))
 
 
 _default: Client | None = None

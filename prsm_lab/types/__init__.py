@@ -7,15 +7,17 @@ Unknown is always None, never 0.
 
 from __future__ import annotations
 
-from prsm_lab.types.answered import Attempt, Cost, Delta, Inference, Reply, ToolCall, Usage
+from prsm_lab.types.answered import Attempt, Cost, Delta, Inference, Quota, Reply, ToolCall, Usage
 from prsm_lab.types.asked import CachePolicy, Capabilities, Options, Request, Routing, Strategy, Target
 from prsm_lab.types.base import JSON, FinishReason, Message, Value
 from prsm_lab.types.judged import Vote, Winner
 from prsm_lab.types.keyed import Key, Limits
 from prsm_lab.types.known import Model, PriceLine, Query, Record, Report, Run
+from prsm_lab.types.spent import Allowance
 
 __all__ = [
     "JSON",
+    "Allowance",
     "Attempt",
     "CachePolicy",
     "Capabilities",
@@ -30,6 +32,7 @@ __all__ = [
     "Options",
     "PriceLine",
     "Query",
+    "Quota",
     "Record",
     "Reply",
     "Report",

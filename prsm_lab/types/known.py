@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from prsm_lab.types import shown
-from prsm_lab.types.answered import Inference
+from prsm_lab.types.answered import Attempt, Inference
 from prsm_lab.types.asked import Capabilities
 from prsm_lab.types.base import JSON, Value
 
@@ -30,6 +30,13 @@ class Record(Value, frozen=True, kw_only=True):
     """What a failed answer had said before it broke."""
     knocks: int | None = None
     """How many attempts were made, where a run is replayed."""
+    requested_model: str | None = None
+    """The model that was asked for; this and what follows only in receipts."""
+    attempts: tuple[Attempt, ...] = ()
+    price: PriceLine | None = None
+    """The price line that the cost was reckoned with."""
+    source: str | None = None
+    """The inference whose answer was served again from the cache."""
 
     def __repr__(self) -> str:
         fault = (self.error or {}).get("code")
@@ -70,6 +77,10 @@ class Run(Value, frozen=True, kw_only=True):
     """Models, prompts, options, columns: enough to lay out the frame again."""
     data: bytes | None = None
     """The input frame as the frames room packed it; None in listings."""
+    max_cost: float | None = None
+    """USD that it may spend in all its sittings; not kept."""
+    fresh: bool = False
+    """Does it ask everything anew? Not kept."""
     questions: int = 0
     answered: int = 0
     failed: int = 0
