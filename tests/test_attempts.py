@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from prsm_lab import errors
 from prsm_lab.engine.attempts import Answer, Attempts, backoff, decide
+from prsm_lab.engine.budget import Budgets
 from prsm_lab.engine.health import RETRY_FLOOR, Health
 from prsm_lab.engine.pace import Pace
 from prsm_lab.engine.windows import Windows
+from prsm_lab.ledger import Ledger
 from prsm_lab.types import Delta, Reply, Request, Routing, Target
 
 DOWN = errors.ProviderError("down")
@@ -56,7 +58,8 @@ class Bench:
         self.health = Health()
         self.pace = Pace({p.name: 256 for p in providers})
         self.targets = tuple(Target(provider=p.name, model="m", name=f"{p.name}-m") for p in providers)
-        self.attempts = Attempts(Windows({p.name: p for p in providers}), self.pace, self.health, max_retries=retries)
+        windows, budgets = Windows({p.name: p for p in providers}), Budgets(Ledger.open(None))
+        self.attempts = Attempts(windows, self.pace, self.health, budgets, max_retries=retries)
 
     async def ask(self, *, live: bool = False, run: str | None = None, timeout: float | None = 5.0, **routing):
         request = Request(

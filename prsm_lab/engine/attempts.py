@@ -11,19 +11,24 @@ import builtins
 import contextlib
 import random
 import time
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
+from prsm_lab.engine import seats, structured
+from prsm_lab.engine.budget import may_be_billed
 from prsm_lab.errors import InternalError, ProviderError, PRSMError, RateLimitError, TimeoutError
 from prsm_lab.types import Attempt, Delta, Reply, Request, Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from prsm_lab.engine.budget import Budgets, Hold
     from prsm_lab.engine.health import Health
-    from prsm_lab.engine.pace import Pace
+    from prsm_lab.engine.pace import Pace, Pass
     from prsm_lab.engine.windows import Windows
+    from prsm_lab.errors import SchemaError
+    from prsm_lab.types import Usage
 
 BASE_SECONDS = 0.5
 CAP_SECONDS = 30.0
@@ -40,6 +45,10 @@ class Answer(NamedTuple):
     latency_ms: float
     ttft_ms: float | None
     queued_ms: float
+    parts: tuple[Usage, ...] = ()
+    """Usage of each request, where more than one was paid for; empty: the reply's."""
+    fault: SchemaError | None = None
+    """Why this answer, which was paid for, is none."""
 
 
 class Step(NamedTuple):
@@ -92,17 +101,18 @@ def decide(error: PRSMError, *, retries: int, most: int, wait: float, left: floa
 
 
 class Attempts:
-    """The loop around `decide`, with what it needs: windows, pace, health.
+    """The loop around `decide`, with what it needs: windows, pace, health, budgets.
 
     Args:
         windows: What is asked through.
         max_retries: Retries at one target where the request names no number.
     """
 
-    def __init__(self, windows: Windows, pace: Pace, health: Health, *, max_retries: int) -> None:
+    def __init__(self, windows: Windows, pace: Pace, health: Health, budgets: Budgets, *, max_retries: int) -> None:
         self._windows = windows
         self._pace = pace
         self._health = health
+        self._budgets = budgets
         self._max_retries = max_retries
 
     async def answer(
@@ -127,21 +137,27 @@ class Attempts:
                 await self._windows.of(target).ready()
                 if retries == 0:
                     self._health.asked(target)
-                await self._enter(target, deadline)
-                deadline = min(deadline, time.monotonic() + allowed)
-                try:
-                    async with contextlib.aclosing(knock.listen(deadline)) as heard:
-                        async for item in heard:
-                            if isinstance(item, Delta):
-                                yield item
-                                continue
-                            self._health.answered(target)
-                            trail.append(knock.record(None))
-                            queued = max(0.0, (knock.began - asked) * 1000)
-                            yield Answer(item, target, tuple(trail), knock.latency_ms, knock.ttft_ms, queued)
-                            return
-                finally:
-                    self._pace.leave(target)
+                # Money first: a limit per minute counts from the moment at which the route lets a question through.
+                with await self._held(request, target, deadline) as held:
+                    leave = await self._enter(request, target, deadline)
+                    deadline = min(deadline, time.monotonic() + allowed)
+                    with leave:
+                        if held is not None:
+                            held.sent = True
+                        async with contextlib.aclosing(knock.listen(deadline)) as heard:
+                            async for item in heard:
+                                if isinstance(item, Delta):
+                                    leave.heard(live=live)
+                                    yield item
+                                    continue
+                                leave.answered(item, live=live)
+                                if held is not None:
+                                    held.bill(item.usage)
+                                self._health.answered(target)
+                                trail.append(knock.record(None))
+                                queued = max(0.0, (knock.began - asked) * 1000)
+                                yield Answer(item, target, tuple(trail), knock.latency_ms, knock.ttft_ms, queued)
+                                return
             except PRSMError as error:
                 error.provider = error.provider or target.provider
                 if not error.details.get("not_sent"):
@@ -157,7 +173,7 @@ class Attempts:
                 if knock.spoke:
                     yield Delta(restart=targets[position].name)
             if step.wait:
-                await asyncio.sleep(step.wait)
+                await seats.nap(step.wait)
 
     def _admit(self, request: Request, target: Target) -> None:
         """In a run, do not ask a provider again that has just refused the key or the account."""
@@ -170,18 +186,34 @@ class Attempts:
                 verdict="next",
             )
 
-    async def _enter(self, target: Target, deadline: float) -> None:
+    async def _enter(self, request: Request, target: Target, deadline: float) -> Pass:
         """Take a slot, but do not wait for one past the deadline."""
-        if self._pace.is_free(target):
-            await self._pace.enter(target)
-            return
+        leave = self._pace.try_enter(request, target)
+        if leave is not None:
+            return leave
         try:
             async with asyncio.timeout_at(_loop_time(deadline)):
-                await self._pace.enter(target)
+                return await self._pace.enter(request, target)
         except builtins.TimeoutError:
             raise TimeoutError(
                 f"{target.provider} {target.model}: the deadline passed while waiting for a free slot; "
                 "raise timeout= or lower max_concurrency=.",
+                provider=target.provider,
+                verdict="next",
+                details={"kind": "deadline", "not_sent": True},
+            ) from None
+
+    async def _held(self, request: Request, target: Target, deadline: float) -> Hold | contextlib.nullcontext[None]:
+        """Hold the knock's worst case where a budget is set, but do not wait for room past the deadline."""
+        if not self._budgets.shares(request.run):
+            return _FREE
+        try:
+            async with asyncio.timeout_at(_loop_time(deadline)):
+                return await self._budgets.hold(request, target)
+        except builtins.TimeoutError:
+            raise TimeoutError(
+                "The deadline passed while answers in flight held what is left of the budget; raise timeout= "
+                "or the budget.",
                 provider=target.provider,
                 verdict="next",
                 details={"kind": "deadline", "not_sent": True},
@@ -236,7 +268,7 @@ class _Knock:
             deadline = min(deadline, self.began + self._target.timeout)
         until = _loop_time(deadline)
         with self._windows.held(self._target) as window:
-            stream = window.send(self.request, self._target, live=self._live)
+            stream = structured.send(window, self.request, self._target, live=self._live)
             try:
                 while True:
                     item = await self._next(stream, until)
@@ -291,11 +323,11 @@ class _Knock:
             error_code=error.code,
             error=error.message,
             retry_after=error.retry_after,
-            maybe_billed=isinstance(error, ProviderError) and error.details.get("kind") in _MAYBE_BILLED,
+            maybe_billed=may_be_billed(error),
         )
 
 
-_MAYBE_BILLED = frozenset({"truncated", "stream", "malformed", "deadline", "timeout", "first token", "between tokens"})
+_FREE: Final = contextlib.nullcontext(None)
 
 
 def _loop_time(deadline: float) -> float | None:

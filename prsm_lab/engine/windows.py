@@ -53,6 +53,11 @@ class Windows:
             )  # fmt: skip
         return window
 
+    def account(self, target: Target) -> str:
+        """Return a digest of where a target is and of the key that it is asked with: who shares its limits."""
+        window = self._here.get(target.provider)
+        return str(getattr(window, "account", "") or getattr(window, "origin", ""))
+
     @contextmanager
     def held(self, target: Target) -> Iterator[Provider]:
         """Hold a target's window open for as long as it is asked through."""
