@@ -3,9 +3,10 @@
 Demo, notebooks and tests stand on it. Every answer's model is called `simulated/…`.
 """
 
+from prsm_lab.emulator.batches import Pace
 from prsm_lab.emulator.faults import Rule
 from prsm_lab.emulator.log import Entry, Log
 from prsm_lab.emulator.models import PROFILES, Profile
 from prsm_lab.emulator.server import Emulator, main, start
 
-__all__ = ["PROFILES", "Emulator", "Entry", "Log", "Profile", "Rule", "main", "start"]
+__all__ = ["PROFILES", "Emulator", "Entry", "Log", "Pace", "Profile", "Rule", "main", "start"]

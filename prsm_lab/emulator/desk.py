@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from prsm_lab.emulator import faults, requests, spoiling, wires
+from prsm_lab.emulator import batch_desk, faults, requests, spoiling, wires
+from prsm_lab.emulator.batches import Batches, Pace
 from prsm_lab.emulator.faults import Rule
 from prsm_lab.emulator.models import PROFILES, Mind, Profile, profile_of, tokens
 from prsm_lab.emulator.wires import Answer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from prsm_lab.emulator.http import Asked, Connection
     from prsm_lab.emulator.log import Entry, Log
+    from prsm_lab.emulator.prompt_cache import PromptCache
 
 _encode = msgspec.json.Encoder().encode
 _FAULT_PATH = re.compile(r"/f/([\w.-]+)(/.*)")
@@ -37,16 +39,20 @@ class Desk:
         rules: Faults; the first that matches decides.
         latency_scale: 0: answer at once; 1: at the models' pace.
         keys: Keys that are accepted; None: any.
+        batches: How long batches take.
+        prompts: The models' prompt caches; None: they have none.
     """
 
     def __init__(
         self, mind: Mind, log: Log, *, profiles: Mapping[str, Profile], rules: Sequence[Rule], latency_scale: float,
-        keys: frozenset[str] | None,
+        keys: frozenset[str] | None, batches: Pace | None = None, prompts: PromptCache | None = None,
     ) -> None:  # fmt: skip
         self.mind, self.log, self.profiles = mind, log, profiles
         self.rules = list(rules)
         self.latency_scale = latency_scale
         self.keys = keys
+        self.prompts = prompts
+        self.batches = Batches(mind, log, self.rules, batches or Pace(), answer=self.answer, refusal=self._unfit)
 
     async def handle(self, connection: Connection, asked: Asked) -> None:
         """Answer one request."""
@@ -55,6 +61,9 @@ class Desk:
             forced, path = match[1], match[2]
         if path.startswith("/_"):
             self._control(connection, path, asked)
+            return
+        if batch_desk.kind(path) is not None:
+            self._batch(connection, path, asked)
             return
         wire = requests.wire(path)
         body = requests.json(asked.body)
@@ -69,9 +78,11 @@ class Desk:
                 entry.status = refusal
                 connection.reply(refusal, requests.ids(wire), _encode(faults.error_body(wire, refusal)))
             else:
-                rule = Rule(forced) if forced else next((r for r in self.rules if r.matches(entry, self.mind)), None)
+                rule = Rule(forced) if forced else self._rule(entry)
                 entry.fault = rule.fault if rule else None
                 await _Reply(self, connection, entry, wire, asked, rule).give()
+                if self.prompts is not None:
+                    self.prompts.learn(wire, entry.model, body)
             left.done, left.broken = connection.open and not connection.broken, connection.broken
         finally:
             connection.on_close = None
@@ -84,11 +95,36 @@ class Desk:
             return 404
         if not isinstance(body, dict):
             return 400
-        if wire == "anthropic":
-            newest = asked.headers.get("anthropic-version", CLOSED_VERSION) >= CLOSED_VERSION
-            if "max_tokens" not in body or (newest and body.keys() & {"temperature", "top_p", "top_k"}):
-                return 400
-        return None
+        return self._unfit(wire, asked.headers.get("anthropic-version", CLOSED_VERSION), body)
+
+    def _unfit(self, wire: str, version: str, body: dict[str, Any]) -> int | None:
+        """The status with which a body is refused for what is in it."""
+        if wire != "anthropic":
+            return None
+        samples = body.keys() & {"temperature", "top_p", "top_k"}
+        return 400 if "max_tokens" not in body or (version >= CLOSED_VERSION and samples) else None
+
+    def _rule(self, entry: Entry) -> Rule | None:
+        return next((r for r in self.rules if r.fault not in faults.BATCH and r.matches(entry, self.mind)), None)
+
+    def _batch(self, connection: Connection, path: str, asked: Asked) -> None:
+        """A batch route: what is asked about goes by the model `batches` in rules, so that one can mean it."""
+        wire = "anthropic" if "anthropic-version" in asked.headers else "chat"
+        entry = self.log.arrive(asked.method, path, asked.headers, None)
+        entry.model = "batches"
+        rule = self._rule(entry)
+        entry.model, entry.fault = "", rule.fault if rule else None
+        status, body, kind = 401, _encode(faults.error_body(wire, 401)), "application/json"
+        if rule is not None and rule.fault.isdigit():
+            status, body = int(rule.fault), _encode(faults.error_body(wire, int(rule.fault), rule))
+        elif self._admits(asked) and (rule is None or rule.fault != "reset"):
+            status, body, kind = batch_desk.answer(self.batches, asked, path)
+        if rule is not None and rule.fault in ("reset", "lost_reply"):
+            connection.reset()
+        else:
+            entry.status = status
+            connection.reply(status, requests.ids(wire), body, kind=kind)
+        self.log.leave(entry, done=not connection.broken, broken=connection.broken)
 
     def _admits(self, asked: Asked) -> bool:
         key = asked.headers.get("authorization", "").removeprefix("Bearer ") or asked.headers.get("x-api-key", "")
@@ -127,6 +163,8 @@ class Desk:
             id=f"{entry.n:08x}", model=f"simulated/{entry.model}", text="", prompt_tokens=max(1, tokens(prompt)),
             alternatives=requests.alternatives(body),
         )  # fmt: skip
+        if self.prompts is not None:
+            answer.served = self.prompts.served(requests.wire(entry.path), entry.model, body)
         tool, schema = requests.forced_tool(body), requests.schema(body)
         if tool is not None:
             answer.calls = [

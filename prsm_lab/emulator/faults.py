@@ -23,6 +23,11 @@ STREAM = ("stall", "drip", "mid_reset", "mid_close", "no_end", "cut_line", "no_d
           "empty_stream")  # fmt: skip
 """Faults of a stream."""
 
+BATCH = ("batch_error", "batch_expire", "batch_lost", "batch_slow")
+"""Faults of items of batches, which leave live requests alone: the provider fails at it (`code`: with which status), it
+is not reached before the batch expires, it is in no file of results, it is answered only after `seconds`. The batch
+routes themselves go by the model `batches`; `lost_reply` there does what was asked and loses the reply."""
+
 
 @dataclass
 class Rule:
@@ -32,7 +37,7 @@ class Rule:
     """
 
     fault: str
-    """A status as text, or a name of `BEFORE` or `STREAM`."""
+    """A status as text, or a name of `BEFORE`, `STREAM` or `BATCH`."""
     model: str = "*"
     contains: str = ""
     """Only prompts that contain this."""
@@ -49,7 +54,7 @@ class Rule:
     """Value of the header `retry-after`; `"date+2"` becomes a date two seconds ahead."""
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
-    """With `slow`, `stall` and `drip`."""
+    """With `slow`, `stall`, `drip` and `batch_slow`."""
     pieces: int = 2
     """Pieces that a broken stream sends before it breaks."""
     megabytes: int = 200

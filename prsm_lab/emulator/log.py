@@ -33,6 +33,8 @@ class Entry:
     """When the client left before the answer's end."""
     pieces: int = 0
     """Pieces of a stream that were sent."""
+    price: float = 1.0
+    """Of the list price, what an answer costs: half of it in a batch, whose items have the method `BATCH`."""
 
 
 @dataclass
@@ -89,6 +91,12 @@ class Log:
         """Return requests for answers (listings of models are left out) whose prompt contains a text."""
         with self._changed:
             return [entry for entry in self.entries if entry.method == "POST" and contains in entry.prompt]
+
+    def answered(self, contains: str = "") -> list[Entry]:
+        """Return what a model answered whole, live or in a batch: what is paid, at `Entry.price`."""
+        with self._changed:
+            whole = (e for e in self.entries if e.model and e.status == 200 and e.done is not None)
+            return [entry for entry in whole if contains in entry.prompt and entry.method in ("POST", "BATCH")]
 
     def clear(self) -> None:
         """Forget what was."""

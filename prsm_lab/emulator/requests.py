@@ -80,19 +80,29 @@ def schema(body: dict[str, Any]) -> dict[str, Any] | None:
     return chat_format.get("schema") or text_format.get("schema") or message_format.get("schema")
 
 
-def example(schema: dict[str, Any], text: str = "example") -> Any:
+def example(schema: dict[str, Any], text: str = "example", root: dict[str, Any] | None = None) -> Any:
     """Some value that fits a schema."""
+    root = schema if root is None else root
+    if "$ref" in schema:
+        named = schema["$ref"].rpartition("/")[2]
+        return example((root.get("$defs") or root.get("definitions") or {}).get(named, {}), text, root)
+    if "const" in schema:
+        return schema["const"]
     if "enum" in schema:
         return schema["enum"][0]
+    if "anyOf" in schema:
+        return example(schema["anyOf"][0], text, root)
     match schema.get("type"):
         case "object":
-            return {name: example(part, text) for name, part in schema.get("properties", {}).items()}
+            return {name: example(part, text, root) for name, part in schema.get("properties", {}).items()}
         case "array":
-            return [example(schema.get("items", {}), text)]
+            return [example(schema.get("items", {}), text, root)]
         case "integer" | "number":
             return 1
         case "boolean":
             return True
+        case "null":
+            return None
     return text
 
 

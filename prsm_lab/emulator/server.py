@@ -15,10 +15,12 @@ from prsm_lab.emulator.desk import Desk
 from prsm_lab.emulator.http import Connection
 from prsm_lab.emulator.log import Log
 from prsm_lab.emulator.models import Mind, Profile
+from prsm_lab.emulator.prompt_cache import PromptCache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from prsm_lab.emulator.batches import Pace
     from prsm_lab.emulator.faults import Rule
 
 
@@ -103,7 +105,7 @@ class Emulator:
 def start(
     *, port: int = 0, seed: int = 7, references: Mapping[str, Any] | None = None,
     profiles: Mapping[str, Profile] | None = None, rules: Sequence[Rule] = (), latency_scale: float = 0.0,
-    keys: Sequence[str] | None = None,
+    keys: Sequence[str] | None = None, batches: Pace | None = None, prompt_cache: bool = False,
 ) -> Emulator:  # fmt: skip
     """Start an emulator on loopback; its answers are simulated and say so in their model's name.
 
@@ -115,6 +117,8 @@ def start(
         rules: Faults.
         latency_scale: 0 answers at once, 1 at the models' pace.
         keys: Keys that are accepted; None accepts any.
+        batches: How long batches take; None: they are done at the first look.
+        prompt_cache: Charge less for long beginnings that were read before.
 
     >>> with start(references={"What is 2 + 2?": "4"}) as emulator:
     ...     emulator.url.startswith("http://127.0.0.1:")
@@ -122,7 +126,8 @@ def start(
     """
     desk = Desk(
         Mind(seed, references or {}), Log(), profiles=profiles or {}, rules=rules, latency_scale=latency_scale,
-        keys=None if keys is None else frozenset(keys),
+        keys=None if keys is None else frozenset(keys), batches=batches,
+        prompts=PromptCache() if prompt_cache else None,
     )  # fmt: skip
     emulator = Emulator(desk, seed)
     emulator._open(port)  # noqa: SLF001 -- the factory of this class

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from prsm_lab.emulator.models import tokens
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Served(NamedTuple):
+    """Tokens of a prompt that the prompt cache served, and those that were written to it."""
+
+    read: int = 0
+    written: int = 0
 
 
 @dataclass
@@ -28,6 +35,8 @@ class Answer:
     created: int = 1_790_000_000
     alternatives: int | None = None
     """Log probabilities are wanted, with so many alternatives each; None: no."""
+    served: Served = field(default_factory=Served)
+    """What the prompt cache did."""
 
     @property
     def completion_tokens(self) -> int:
@@ -75,7 +84,7 @@ def chat_usage(answer: Answer) -> dict[str, Any]:
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": done,
         "total_tokens": answer.prompt_tokens + done,
-        "prompt_tokens_details": {"cached_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": answer.served.read},
         "completion_tokens_details": {"reasoning_tokens": 0},
     }
 
@@ -165,7 +174,7 @@ def response_document(answer: Answer, status: str = "completed") -> dict[str, An
         "usage": None if status != "completed" else {
             "input_tokens": answer.prompt_tokens, "output_tokens": answer.completion_tokens,
             "total_tokens": answer.prompt_tokens + answer.completion_tokens,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": answer.served.read, "cache_write_tokens": 0},
             "output_tokens_details": {"reasoning_tokens": 0},
         },
     }  # fmt: skip
@@ -212,8 +221,9 @@ def message_document(answer: Answer) -> dict[str, Any]:
         "id": f"msg_{answer.id}", "type": "message", "role": "assistant", "model": answer.model, "content": content,
         "stop_reason": _STOP[answer.finish], "stop_sequence": None,
         "usage": {
-            "input_tokens": answer.prompt_tokens, "output_tokens": answer.completion_tokens,
-            "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
+            "input_tokens": max(answer.prompt_tokens - sum(answer.served), 0),
+            "output_tokens": answer.completion_tokens, "cache_creation_input_tokens": answer.served.written,
+            "cache_read_input_tokens": answer.served.read,
         },
     }  # fmt: skip
 

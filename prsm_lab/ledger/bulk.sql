@@ -4,7 +4,10 @@ CREATE TABLE bulk (
     id        TEXT PRIMARY KEY,            -- ours
     run_id    TEXT NOT NULL,
     provider  TEXT NOT NULL,
-    model     TEXT NOT NULL,
+    origin    TEXT NOT NULL,               -- where that provider is: a batch is only asked after there
+    model     TEXT NOT NULL,               -- the catalogue's name
+    wire      TEXT NOT NULL,               -- what the provider calls it
+    owner     TEXT NOT NULL,               -- who submits it: 'submitting' of a dead owner is looked for at the provider
     remote_id TEXT,                        -- the provider's; NULL: it is being submitted, or that was never answered
     state     TEXT NOT NULL CHECK (state IN ('submitting', 'waiting', 'cancelling', 'ended', 'lost')),
     created   REAL NOT NULL,
