@@ -43,7 +43,8 @@ def to_wire(request: Request, target: Target, *, live: bool, dialect: Dialect) -
     """
     official = dialect == "openai"
     no_effort = official and (target.capabilities.reasoning == "none" or fit.effort_of(request.options) == "max")
-    options, dropped = fit.fitted(request, target, never=frozenset({"effort"}) if no_effort else frozenset())
+    never = {"linked documents", *(["effort"] if no_effort else []), *([] if official else ["documents"])}
+    options, dropped = fit.fitted(request, target, never=frozenset(never))
     body: JSON = {"model": target.model, "messages": [_message(m, official) for m in request.messages]}
     if options.max_tokens is not None:
         body["max_completion_tokens" if official else "max_tokens"] = options.max_tokens
@@ -59,8 +60,7 @@ def to_wire(request: Request, target: Target, *, live: bool, dialect: Dialect) -
     if options.parallel_tool_calls is not None and options.tools:
         body["parallel_tool_calls"] = options.parallel_tool_calls
     if options.schema is not None:
-        named = {"name": fit.schema_name(options), "strict": fit.strict(options.schema), "schema": options.schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": named}
+        body["response_format"] = {"type": "json_schema", "json_schema": fit.named_schema(options)}
     if (effort := fit.effort_of(options)) is not None:
         body["reasoning_effort"] = effort
     if options.user is not None:

@@ -24,6 +24,7 @@ from prsm_lab.errors import (
     RateLimitError,
     TimeoutError,
 )
+from prsm_lab.providers import ratelimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,10 @@ def from_status(
     words = _words(body)
     said = _said(provider, f"HTTP {status}", body)
     facts: dict[str, Any] = {"provider": provider, "partial": partial, "request_id": _request_id(headers)}
-    hint = retry_after(headers, now=datetime.datetime.now(datetime.UTC).timestamp())
+    now = datetime.datetime.now(datetime.UTC).timestamp()
+    hint = retry_after(headers, now=now)
+    if hint is None and status == 429:
+        hint = ratelimits.pause(headers, now=now)
     never = headers.get("x-should-retry", "").strip().lower() == "false"
     fault = _by_words(words, said, status, hint, facts) or _by_status(status, said, hint, body, facts)
     if never and fault.verdict == "retry":
@@ -318,4 +322,14 @@ def unsupported(provider: str, model: str, parameters: Sequence[str], reason: st
         "on_unsupported='drop' to have it left out and listed.",
         provider=provider,
         details={"kind": "unsupported_parameter", "parameter": parameters[0], "parameters": list(parameters)},
+    )
+
+
+def unreadable(provider: str, model: str, what: str) -> InvalidRequestError:
+    """A part of a message that a model cannot read; it is part of the question, so it is never left out."""
+    return InvalidRequestError(
+        f"{model} ({provider}) reads no {what}: ask a model that does, or put their text into the prompt. Nothing was "
+        "sent.",
+        provider=provider,
+        details={"kind": "unsupported_parameter", "parameter": what, "parameters": [what], "not_sent": True},
     )

@@ -40,8 +40,12 @@ def fitted(request: Request, target: Target, *, never: frozenset[str] = frozense
         InvalidRequestError: Naming model and options, unless the request says `on_unsupported="drop"`.
     """
     misfits = _misfits(request.options, target.capabilities, never)
-    if has_images(request) and not target.capabilities.images:
-        raise faults.unsupported(target.provider, target.name, ["images"], "it reads text only")
+    if has_images(request) and (not target.capabilities.images or "images" in never):
+        raise faults.unreadable(target.provider, target.name, "images")
+    if "linked documents" in never and has_links(request):
+        raise faults.unreadable(target.provider, target.name, "documents by their address: give a path or bytes")
+    if has_files(request) and (not target.capabilities.images or "documents" in never):
+        raise faults.unreadable(target.provider, target.name, "documents")
     if not misfits:
         return Fitted(request.options, ())
     if request.routing.on_unsupported == "refuse":
@@ -128,6 +132,13 @@ def strict(schema: Any) -> bool:
     return all(strict(value) for value in schema.values())
 
 
+def named_schema(options: Options) -> JSON:
+    """Return the schema as OpenAI's wires take it: closed and strict where that is possible, else as it is."""
+    schema = closed(options.schema)
+    sure = strict(schema)
+    return {"name": schema_name(options), "strict": sure, "schema": schema if sure else options.schema}
+
+
 def schema_name(options: Options) -> str:
     """The schema's name as the APIs allow it."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", options.schema_name or "")[:64] or "answer"
@@ -140,12 +151,53 @@ def is_forced(options: Options) -> bool:
 
 def has_images(request: Request) -> bool:
     """Does a message hold an image?"""
+    return _has(request, "image_url")
+
+
+def has_files(request: Request) -> bool:
+    """Does a message hold a document?"""
+    return _has(request, "file")
+
+
+def has_links(request: Request) -> bool:
+    """Does a message hold a document by its address?"""
     return any(
-        isinstance(part, dict) and part.get("type") == "image_url"
+        isinstance(part, dict) and part.get("type") == "file" and "file_url" in (part.get("file") or ())
         for message in request.messages
         if isinstance(content := message.get("content"), (list, tuple))
         for part in content
     )
+
+
+def _has(request: Request, kind: str) -> bool:
+    return any(
+        isinstance(part, dict) and part.get("type") == kind
+        for message in request.messages
+        if isinstance(content := message.get("content"), (list, tuple))
+        for part in content
+    )
+
+
+def closed(schema: Any) -> Any:
+    """Return a schema whose objects take no properties but their own: structured modes ask for it, and what fits it
+    fits the schema as well.
+
+    >>> closed({"type": "object", "properties": {}})
+    {'type': 'object', 'properties': {}, 'additionalProperties': False}
+    """
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {
+        name: {key: closed(part) for key, part in value.items()}
+        if name in ("properties", "$defs", "definitions") and isinstance(value, dict)
+        else value if name in ("enum", "const", "default", "examples") else closed(value)
+        for name, value in schema.items()
+    }  # fmt: skip
+    if isinstance(schema.get("properties"), dict):
+        made.setdefault("additionalProperties", False)
+    return made
 
 
 def with_extra(body: JSON, extra: JSON | None, *, translated: tuple[str, ...] = ("effort",)) -> JSON:

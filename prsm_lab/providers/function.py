@@ -12,7 +12,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from prsm_lab.errors import ProviderError, PRSMError
-from prsm_lab.providers import faults
+from prsm_lab.providers import faults, fit
 from prsm_lab.types import Delta, Reply
 
 if TYPE_CHECKING:
@@ -75,6 +75,9 @@ class Function:
             yield str(result)
 
     async def _result(self, request: Request, target: Target) -> Any:
+        if not self._takes_messages and (fit.has_images(request) or fit.has_files(request)):
+            what = "images" if fit.has_images(request) else "documents"
+            raise faults.unreadable(self.name, target.name, f"{what} (name its first parameter `messages`)")
         first: Any = list(request.messages) if self._takes_messages else _last_text(request)
         options: dict[str, Any] = {}
         if self._takes_options:

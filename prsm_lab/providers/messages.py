@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.providers import faults, fit
+from prsm_lab.providers.message_parts import has_document, part_of
 from prsm_lab.providers.reading import Calls, Lenient, Prose, count, nested, read, word
 from prsm_lab.types import Delta, FinishReason, Reply, ToolCall, Usage
 
@@ -39,7 +38,11 @@ def to_wire(request: Request, target: Target, *, live: bool) -> tuple[JSON, dict
     """
     options, dropped = fit.fitted(request, target, never=NEVER)
     system, rest = _split(request.messages)
+    if any(has_document(message) for message in request.messages if message["role"] != "user"):
+        raise _refused("messages: a document that is not the user's", target, "it reads those of user messages only")
     messages = _turns(rest, target)
+    if request.warm:
+        _mark(system, messages)
     limit = options.max_tokens or target.capabilities.default_max_tokens or DEFAULT_MAX_TOKENS
     body: JSON = {"model": target.model, "max_tokens": limit}
     if system:
@@ -50,7 +53,7 @@ def to_wire(request: Request, target: Target, *, live: bool) -> tuple[JSON, dict
     _add_tools(body, options)
     output: JSON = {}
     if options.schema is not None:
-        output["format"] = {"type": "json_schema", "schema": options.schema}
+        output["format"] = {"type": "json_schema", "schema": fit.closed(options.schema)}
     if (effort := fit.effort_of(options)) is not None:
         output["effort"] = effort
     if output:
@@ -124,6 +127,16 @@ def _turns(messages: list[Message], target: Target) -> list[JSON]:
     return turns
 
 
+def _mark(system: list[JSON], turns: list[JSON]) -> None:
+    """Let the prompt cache keep all that comes before the last turn, unless the caller marks blocks himself."""
+    blocks = [*system]
+    for turn in turns[:-1]:
+        turn["content"] = _as_blocks(turn["content"])
+        blocks += turn["content"]
+    if blocks and not any("cache_control" in block for block in blocks):
+        blocks[-1]["cache_control"] = {"type": "ephemeral"}
+
+
 def _refused(what: str, target: Target, why: str) -> InvalidRequestError:
     return InvalidRequestError(
         f"{target.name} ({target.provider}): {what}; {why}.",
@@ -158,7 +171,7 @@ def _blocks(content: Any) -> list[JSON]:
         return []
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    return [block for part in content if (block := _part(part)) != {"type": "text", "text": ""}]
+    return [block for part in content if (block := part_of(part)) != {"type": "text", "text": ""}]
 
 
 def _plain(content: Any) -> str:
@@ -175,32 +188,6 @@ def _call(call: JSON) -> JSON:
             details={"parameter": "messages.tool_calls.arguments"},
         ) from None
     return {"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": given}
-
-
-_DATA_URL = re.compile(r"data:([^;,]*)?(?:;[^,]*)?;base64,(.*)", re.DOTALL)
-_MAGIC: Final = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
-
-
-def _part(part: JSON) -> JSON:
-    if part.get("type") != "image_url":
-        return {"type": "text", "text": part["text"]} if part.get("type") == "text" else part
-    url = part["image_url"]["url"]
-    data = _DATA_URL.fullmatch(url)
-    if data is None:
-        return {"type": "image", "source": {"type": "url", "url": url}}
-    source = {"type": "base64", "media_type": _media_type(data[2]) or data[1], "data": data[2]}
-    return {"type": "image", "source": source}
-
-
-def _media_type(encoded: str) -> str | None:
-    """By the bytes: what the URL says is often the file's ending, and the API compares."""
-    try:
-        head = base64.b64decode(encoded[:64], validate=False)
-    except ValueError:
-        return None
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
 
 
 # ------------------------------------------------------------------------------------------------ from the wire

@@ -53,8 +53,7 @@ def to_wire(request: Request, target: Target, *, live: bool) -> tuple[JSON, tupl
             body[name] = value
     _add_tools(body, options)
     if options.schema is not None:
-        named = {"name": fit.schema_name(options), "strict": fit.strict(options.schema), "schema": options.schema}
-        body["text"] = {"format": {"type": "json_schema", **named}}
+        body["text"] = {"format": {"type": "json_schema", **fit.named_schema(options)}}
     if (effort := fit.effort_of(options)) is not None:
         body["reasoning"] = {"effort": effort}
     if options.user is not None:

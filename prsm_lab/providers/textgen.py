@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS: Final = 60.0
 DEFAULT_NEW_TOKENS: Final = 256
-NEVER: Final = frozenset({"tools", "logit_bias", "presence_penalty", "schema", "logprobs"})
+NEVER: Final = frozenset({"tools", "logit_bias", "presence_penalty", "schema", "logprobs", "images", "documents"})
 FINISH: Final[dict[str, FinishReason]] = {"eos_token": "stop", "stop_sequence": "stop", "length": "length"}
 
 

@@ -8,20 +8,22 @@ structs. Both SDKs come from one generator and name their exceptions alike, so o
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
+import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
 
 from prsm_lab.errors import AuthenticationError, InvalidRequestError, NotFoundError, ProviderError, PRSMError
-from prsm_lab.providers import faults, sse
+from prsm_lab.providers import faults, ratelimits, sse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
     from prsm_lab.settings import Access
-    from prsm_lab.types import JSON, Delta, Reply, Request, Target
+    from prsm_lab.types import JSON, Delta, Quota, Reply, Request, Target
 
 CONNECT_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 60.0
@@ -31,6 +33,8 @@ WHOLE_SECONDS: Final = 600.0
 The caller's total deadline is held by `engine.attempts`."""
 DRAIN_SECONDS: Final = 0.05
 """For the end of a stream's body after its last event: read to its end, the connection serves again."""
+LIMITS_SECONDS: Final = 0.05
+"""How often a model's rate-limit headers are read: what is sent meanwhile can be counted."""
 LISTING_SECONDS: Final = 15.0
 """For the list of models, which somebody waits for who is trying out a key."""
 DONE: Final = b"[DONE]"
@@ -82,11 +86,19 @@ class Window:
         self.name = access.provider
         self.origin = access.origin or access.base_url
         self._access = access
+        self._limits_read: dict[str, float] = {}
         self._pool = pool
         self._loaded = False
         self._loading = asyncio.Lock()
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def account(self) -> str:
+        """A digest of place and key: who asks there with it shares its limits. The key cannot be had from it."""
+        key = self._access.key
+        said = f"{self._access.base_url} {key.reveal() if key else ''}"
+        return hashlib.blake2b(said.encode(), digest_size=12, person=b"prsm_lab pace").hexdigest()
 
     async def ready(self) -> None:
         """Import the SDK, off the loop: it takes half a second, and streams must not stand still meanwhile.
@@ -147,7 +159,18 @@ class Window:
                 fault.partial = fold.partial()
             raise fault.with_traceback(None)  # frames below hold what the provider sent, which may echo the key
         assert reply is not None
-        yield msgspec.structs.replace(reply, dropped=call.dropped) if call.dropped else reply
+        limits = self._limits(target.model, response)
+        if call.dropped or limits:
+            reply = msgspec.structs.replace(reply, dropped=call.dropped, limits=limits)
+        yield reply
+
+    def _limits(self, model: str, response: Any) -> tuple[Quota, ...]:
+        """What the answer's headers say of the provider's limits; most answers are not looked at."""
+        now = time.monotonic()
+        if response is None or now - self._limits_read.get(model, 0.0) < LIMITS_SECONDS:
+            return ()
+        self._limits_read[model] = now
+        return ratelimits.read(response.headers, now=time.time())
 
     async def models(self) -> tuple[str, ...]:
         """Ask which models there are: it costs nothing, and tells whether address and key are right.
