@@ -28,13 +28,19 @@ if TYPE_CHECKING:
     from prsm_lab.frames import batch as batch
     from prsm_lab.frames import col as col
     from prsm_lab.frames import compare as compare
+    from prsm_lab.frames import document as document
+    from prsm_lab.frames import estimate as estimate
+    from prsm_lab.frames import image as image
     from prsm_lab.frames import infer as infer
+    from prsm_lab.frames import job as job
     from prsm_lab.frames import load as load
     from prsm_lab.frames import models as models
+    from prsm_lab.frames import retry as retry
     from prsm_lab.frames import runs as runs
     from prsm_lab.frames import score as score
     from prsm_lab.frames import side_by_side as side_by_side
     from prsm_lab.frames import summarize as summarize
+    from prsm_lab.frames.receipts import receipts as receipts
     from prsm_lab.server import serve as serve
 
 __version__ = "0.1.0"
@@ -43,8 +49,8 @@ _ROOMS = {
     "prsm_lab.server": ("serve",),
     "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
     "prsm_lab.frames": (
-        "abatch", "acompare", "ainfer", "batch", "col", "compare", "infer", "load", "models", "runs", "score",
-        "side_by_side", "summarize",
+        "abatch", "acompare", "ainfer", "batch", "col", "compare", "document", "estimate", "image", "infer", "job",
+        "load", "models", "receipts", "retry", "runs", "score", "side_by_side", "summarize",
     ),
 }  # fmt: skip
 _MODULES = {

@@ -317,8 +317,8 @@ def _schema(schema: Any) -> tuple[JSON | None, str | None]:
         return None, None
     as_json_schema = getattr(schema, "model_json_schema", None)
     if isinstance(schema, type) and as_json_schema is not None:
-        return as_json_schema(), schema.__name__
-    fields = dict(checks.mapping(schema, "schema"))
+        return checks.schema(as_json_schema(), "schema"), schema.__name__
+    fields = checks.schema(checks.mapping(schema, "schema"), "schema")
     return fields, str(fields.get("title", "answer"))
 
 

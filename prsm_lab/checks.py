@@ -91,3 +91,50 @@ def mapping(value: Any, parameter: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise wrong(parameter, "object", value)
     return value
+
+
+def schema(value: Mapping[str, Any], parameter: str) -> dict[str, Any]:
+    """Return a JSON schema that can be checked against: it is one, and refers to nothing outside itself.
+
+    Raises:
+        InvalidRequestError: Saying where it is none. Nothing is fetched for a reference to elsewhere.
+
+    >>> schema({"type": "object"}, "schema")
+    {'type': 'object'}
+    """
+    import jsonschema  # type: ignore[import-untyped]
+
+    found = dict(value)
+    kind = jsonschema.validators.validator_for(found, default=jsonschema.Draft202012Validator)
+    try:
+        kind.check_schema(found)
+    except (jsonschema.SchemaError, RecursionError) as fault:
+        said = getattr(fault, "message", "it is nested too deeply")
+        where = "".join(f"[{step!r}]" for step in getattr(fault, "absolute_path", ()))
+        raise wrong(f"{parameter}{where}", "JSON schema", value, str(said)[:200]) from None
+    for reference in references(found):
+        if not _leads(found, reference):
+            raise wrong(parameter, "JSON schema", value, f"its reference {reference[:80]!r} leads to nothing in it")
+    return found
+
+
+def references(schema: Any) -> list[str]:
+    """Return what a schema refers to."""
+    if isinstance(schema, Mapping):
+        own = [schema[name] for name in ("$ref", "$dynamicRef") if isinstance(schema.get(name), str)]
+        return own + [found for name, part in schema.items() if name != "enum" for found in references(part)]
+    if isinstance(schema, (list, tuple)):
+        return [found for part in schema for found in references(part)]
+    return []
+
+
+def _leads(schema: Any, reference: str) -> bool:
+    """Does a reference lead to a place in the schema itself?"""
+    if not reference.startswith("#/"):
+        return reference == "#"
+    for step in reference[2:].split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if not isinstance(schema, Mapping) or name not in schema:
+            return False
+        schema = schema[name]
+    return True

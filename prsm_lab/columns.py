@@ -66,6 +66,8 @@ def _answered(columns: dict[str, list[Any]], position: int, inference: Inference
 
 
 def _failed(columns: dict[str, list[Any]], position: int, error: PRSMError) -> None:
+    if error.answer is not None:  # it was paid for: what it said and cost stays with the row
+        _answered(columns, position, error.answer)
     columns["provider"][position] = error.provider
     columns["attempts"][position] = len(error.attempts)
     columns["error"][position] = error.message

@@ -11,7 +11,7 @@ import msgspec
 
 from prsm_lab import errors
 from prsm_lab.errors import PRSMError
-from prsm_lab.types import Attempt, Reply
+from prsm_lab.types import Attempt, Inference, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +44,12 @@ def asked(request: Request) -> JSON:
     ('gpt-4', 0.0, ({'role': 'user', 'content': 'hi'},))
     """
     options, routing = request.options, request.routing
+    if routing.rpm is not None or routing.tpm is not None:
+        raise errors.InvalidRequestError(
+            "rpm and tpm are kept where the provider's key is: the share server's owner sets what its keys may. Leave "
+            "them out, or lower max_concurrency.",
+            details={"parameter": "tpm" if routing.rpm is None else "rpm", "not_sent": True},
+        )
     plain = {name: getattr(options, name) for name in options.__struct_fields__ if name != "schema_name"}
     body = {name: value for name, value in plain.items() if value not in (None, ())}
     return {
@@ -126,6 +132,7 @@ def fault(error: PRSMError, *, whole: bool) -> JSON:
             "partial": error.partial,
             "inference_id": error.inference_id,
             "closes_route": error.closes_route,
+            "answer": error.answer,
         }
     return {"error": said}
 
@@ -138,6 +145,7 @@ class _More(msgspec.Struct):
     partial: Reply | None = None
     inference_id: str | None = None
     closes_route: bool = False
+    answer: Inference | None = None
 
 
 def read_fault(body: object, status: int, headers: Mapping[str, str]) -> PRSMError:
@@ -159,7 +167,7 @@ def read_fault(body: object, status: int, headers: Mapping[str, str]) -> PRSMErr
         retry_after=_seconds(headers.get("retry-after")) if more.retry_after is None else more.retry_after,
         closes_route=more.closes_route,
     )
-    found.attempts, found.inference_id = more.attempts, more.inference_id
+    found.attempts, found.inference_id, found.answer = more.attempts, more.inference_id, more.answer
     return found
 
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from prsm_lab.types import Attempt, Reply
+    from prsm_lab.types import Attempt, Inference, Reply
 
 __all__ = [
     "AuthenticationError",
@@ -93,6 +93,8 @@ class PRSMError(Exception):
         self.retry_after = retry_after
         self.attempts: tuple[Attempt, ...] = ()
         self.inference_id: str | None = None
+        self.answer: Inference | None = None
+        """What came and was paid for, where it does not fit the schema."""
         if verdict is not None:
             self.verdict = verdict
 
@@ -120,7 +122,7 @@ class InvalidRequestError(PRSMError):
 
 
 class SchemaError(InvalidRequestError):
-    """The answer does not fit the schema that was asked for; `partial` keeps its text."""
+    """The answer does not fit the schema that was asked for; `partial` keeps its text, `answer` what it cost."""
 
     code = "schema"
 

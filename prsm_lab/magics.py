@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import keyword
+import math
 import re
 import shlex
 from typing import TYPE_CHECKING, Any, Final
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 
     from prsm_lab.panels.stream_column import Column
     from prsm_lab.panels.stream_panel import StreamPanel
+    from prsm_lab.types import Allowance
 
 EXAMPLE: Final = "%%infer -m gpt-4.1-mini -m claude-haiku-4-5 --temperature 0 -o answers"
 OPTIONS: Final = {
     "-m": "MODEL (again for more)", "--system": '"TEXT"', "--temperature": "0 to 2", "--max-tokens": "N", "--seed": "N",
     "-o": "NAME",
 }  # fmt: skip
-LOOKS: Final = ("usage", "models", "runs")
+LOOKS: Final = ("usage", "models", "runs", "budget")
 SPANS: Final = ("last_24_hours", "last_7_days", "last_30_days", "all")
 RUNS: Final = 20
 """Of the past, the newest, that `%prsm runs` shows."""
@@ -155,16 +157,20 @@ class PrsmMagics(Magics):
         panel.wait()
 
     @line_magic
-    def prsm(self, line: str) -> pd.DataFrame:
-        """Look around: `%prsm usage [last_7_days]`, `%prsm models [part of a name]`, `%prsm runs`."""
+    def prsm(self, line: str) -> pd.DataFrame | Allowance | None:
+        """Look around: `%prsm usage [last_7_days]`, `%prsm models [part of a name]`, `%prsm runs`; and set what this
+        kernel may spend: `%prsm budget 2.00`, `%prsm budget off`."""
         what, *rest = line.split() or [""]
-        known: dict[str, Callable[..., pd.DataFrame]] = dict(zip(LOOKS, (_usage, _models, _runs), strict=True))
+        known: dict[str, Callable[..., Any]] = dict(zip(LOOKS, (_usage, _models, _runs, _budget), strict=True))
         if what not in known or len(rest) > (what != "runs"):
             raise UsageError(f"%prsm knows {', '.join(known)}, as in %prsm usage last_7_days; not {line!r:.60}.")
         try:
-            return known[what](*rest)
+            found: pd.DataFrame | Allowance | None = known[what](*rest)
         except PRSMError as fault:
             raise UsageError(fault.message) from None
+        except argparse.ArgumentTypeError as fault:
+            raise UsageError(str(fault)) from None
+        return found
 
 
 def _parsed(parser: argparse.ArgumentParser, line: str) -> argparse.Namespace:
@@ -244,6 +250,16 @@ def _runs() -> pd.DataFrame:
     from prsm_lab import frames
 
     return frames.runs().head(RUNS)
+
+
+def _budget(usd: str = "") -> Allowance | None:
+    """Show or set what this kernel may spend."""
+    from prsm_lab.client import default_client
+
+    if not usd:
+        return default_client().budget()
+    sum_ = math.inf if usd == "off" else _number(usd.removeprefix("$"))
+    return default_client().budget(sum_, per="session")
 
 
 @context_matcher()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from prsm_lab.errors import PRSMError
     from prsm_lab.types import Delta, Inference, Model, Query, Record, Reply, Report, Request, Run, Target
@@ -31,6 +31,17 @@ class Engine(Protocol):
         """Return for each question the answer that runs of this scope already paid for, or None."""
         ...
 
+    async def bulk(
+        self, requests: Sequence[Request], deliver: Callable[[int, Inference | PRSMError], None], *,
+        deadline: float | None, concurrency: int = 16,
+    ) -> None:  # fmt: skip
+        """Ask many questions through the providers' batches, and hand each outcome over by its position.
+
+        `deadline`: seconds after which what a batch has not answered is asked in real time; None: whenever it is done.
+        `InvalidRequestError` before anything is sent, where a provider has no batches or the engine cannot reach them.
+        """
+        ...
+
     async def refuse(self, request: Request, error: PRSMError) -> None:
         """Write down a question that was refused before it could be asked."""
         ...
@@ -49,6 +60,10 @@ class Engine(Protocol):
 
     async def get(self, id: str, *, person: str | None = None) -> Record:
         """Return what is known of one inference; `NotFoundError` if nothing is, or it is not this person's."""
+        ...
+
+    async def receipts(self, ids: Sequence[str], *, person: str | None = None) -> list[Record]:
+        """Return what is known of many inferences, with attempts and price; unknown ones are left out."""
         ...
 
     async def history(self, limit: int, *, person: str | None = None) -> list[Record]:

@@ -288,7 +288,8 @@ def test_the_same_call_again_asks_nothing_and_gives_the_same_frame(compare, emu)
     pd.testing.assert_frame_equal(first, again)
     assert len(emu.log.arrivals()) == 4
     assert again.attrs["prsm"]["totals"] | {"seconds": 0} == {
-        "rows": 4, "asked": 0, "reused": 4, "failed": 0, "not_sent": 0, "spent_usd": 0.0, "unpriced": 0, "seconds": 0,
+        "rows": 4, "asked": 0, "reused": 4, "failed": 0, "not_sent": 0, "spent_usd": 0.0, "unpriced": 0, "cached_share": None,
+        "cache_saved_usd": 0.0, "seconds": 0,
         "saved_usd": pytest.approx(first["cost"].sum()),
     }  # fmt: skip
 

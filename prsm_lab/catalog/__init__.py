@@ -124,7 +124,8 @@ def _custom(provider: str, id: str) -> Model:
 
 
 def _at_hub(id: str) -> Model:
-    return _registered.get(id) or Model(name=id, provider="huggingface", id=id, capabilities=Capabilities(images=False))
+    """Any model of the hub: some read images, and which is not known here, so nothing is refused."""
+    return _registered.get(id) or Model(name=id, provider="huggingface", id=id)
 
 
 _registered: dict[str, Model] = {}

@@ -19,6 +19,8 @@ import math
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from prsm_lab import catalog
 from prsm_lab.errors import InvalidRequestError, NotFoundError
 from prsm_lab.types import Model, PriceLine, Usage
@@ -36,6 +38,8 @@ _CLASSES: Final[Mapping[str, str]] = {
 }  # fmt: skip
 TIERS: Final[Mapping[str, float]] = {"default": 1.0, "standard": 1.0, "auto": 1.0, "batch": 0.5, "flex": 0.5}
 """Service tiers whose price follows from the list price. Others (priority, scale) have price lists of their own."""
+BATCH_SHARE: Final = 0.5
+"""Of every list price, what a token costs in a batch (OpenAI's and Anthropic's price pages, read 2026-11-26)."""
 
 _own: dict[str, PriceLine] = {}
 _warned: dict[str, None] = {}
@@ -139,6 +143,48 @@ def cost(usage: Usage, prices: PriceLine | None) -> float | None:
         + usage.completion_tokens * at.output
     )
     return factor * microdollars / 1e6
+
+
+def batch_line(prices: PriceLine | None) -> PriceLine | None:
+    """Return what the same model costs in a provider's batch: half of its list price, every class of tokens.
+
+    The price library has no lines for batches, so half of the list it is, and the line's source says so.
+
+    Args:
+        prices: The model's list price.
+
+    >>> batch_line(PriceLine(input=2.0, output=8.0, source="a list")).source
+    'half of the list price, for a batch: a list'
+    """
+    if prices is None:
+        return None
+
+    def half(figure: float | None) -> float | None:
+        return None if figure is None else figure * BATCH_SHARE
+
+    return PriceLine(
+        **{name: half(getattr(prices, name)) for name in _CLASSES},
+        steps=tuple((start, {k: v * BATCH_SHARE for k, v in figures.items()}) for start, figures in prices.steps),
+        source=f"half of the list price, for a batch: {prices.source}", date=prices.date,
+    )  # fmt: skip
+
+
+def batch_cost(usage: Usage, prices: PriceLine | None) -> float | None:
+    """Return what a usage costs in USD at a line of `batch_line`, which is halved already: the tier `batch` that an
+    answer may name does not halve it again."""
+    return cost(msgspec.structs.replace(usage, tier=None) if usage.tier == "batch" else usage, prices)
+
+
+def discount(usage: Usage, prices: PriceLine | None) -> float | None:
+    """Return what the provider's prompt cache took off a bill in USD; negative if writing to it cost more.
+
+    >>> line = PriceLine(input=1.0, output=2.0, cache_read=0.1)
+    >>> round(discount(Usage(prompt_tokens=1_000_000, completion_tokens=0, cached_tokens=500_000), line), 6)
+    0.45
+    """
+    plain = msgspec.structs.replace(usage, cached_tokens=None, cache_write_tokens=None, cache_write_1h_tokens=None)
+    without, paid = cost(plain, prices), cost(usage, prices)
+    return None if without is None or paid is None or usage.charged is not None else without - paid
 
 
 def _step(prices: PriceLine, prompt_tokens: int) -> PriceLine:

@@ -18,22 +18,27 @@ import msgspec
 
 from prsm_lab import catalog
 from prsm_lab.catalog import prices
-from prsm_lab.engine import plan, portal
-from prsm_lab.engine.attempts import Answer, Attempts
+from prsm_lab.engine import plan, portal, structured
+from prsm_lab.engine.attempts import Attempts
+from prsm_lab.engine.budget import Budgets
+from prsm_lab.engine.bulk import Bulks, Choice
+from prsm_lab.engine.bulk_budget import Till
+from prsm_lab.engine.concluding import conclude, served_again
 from prsm_lab.engine.health import Health
 from prsm_lab.engine.pace import Pace
 from prsm_lab.engine.windows import Windows
 from prsm_lab.errors import CancelledError, InternalError, InvalidRequestError, NotFoundError, PRSMError
 from prsm_lab.ledger import fingerprint
 from prsm_lab.ledger.votes import Ballots
-from prsm_lab.types import Cost, Delta, Inference, Request, Target
+from prsm_lab.types import Delta, Inference, Request, Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
+    from prsm_lab.engine.many import Deliver
     from prsm_lab.ledger import Ledger
     from prsm_lab.protocols import Provider
-    from prsm_lab.types import Model, PriceLine, Query, Record, Report, Run
+    from prsm_lab.types import Model, Query, Record, Report, Run
 
 MOST_IN_FLIGHT = 1024
 """At one provider that names no `ceiling` of its own: a share server's thousand streams may all be of one model."""
@@ -70,8 +75,10 @@ class Embedded:
         self._origins = self._windows.origins()
         self._ledger = ledger
         self._health = Health()
-        self._pace = Pace({name: _ceiling(provider) for name, provider in providers.items()})
-        self._attempts = Attempts(self._windows, self._pace, self._health, max_retries=max_retries)
+        ceilings = {name: _ceiling(provider) for name, provider in providers.items()}
+        self._pace = Pace(ceilings, book=ledger.pace_book, account=self._windows.account)
+        self.budgets = Budgets(ledger)
+        self._attempts = Attempts(self._windows, self._pace, self._health, self.budgets, max_retries=max_retries)
         self._pid = os.getpid()
         self._warned: set[str] = set()
         self._plans: dict[int, tuple[Request, tuple[Target, ...], bytes]] = {}
@@ -108,7 +115,7 @@ class Embedded:
             raise
         hit = self._cached(request, key, created)
         if hit is not None:
-            inference = _served_again(hit, id, created)
+            inference = served_again(hit, id, created)
             self._ledger.start(id, request, key, scope=request.scope, created=created)
             self._ledger.finish(inference, source=hit.id)
             await self._ledger.written()
@@ -119,7 +126,8 @@ class Embedded:
         self._ledger.start(id, request, key, scope=request.scope, created=created)
         await self._ledger.written()
         try:
-            async with aclosing(self._attempts.answer(request, self._order(request, targets), live=live)) as heard:
+            ordered, request = self._order(request, targets), msgspec.structs.replace(request, id=id)
+            async with aclosing(structured.answers(self._attempts, request, ordered, live=live)) as heard:
                 async for item in heard:
                     if isinstance(item, Delta):
                         yield item
@@ -133,8 +141,12 @@ class Embedded:
             gone = CancelledError("The caller cancelled.")
             self._ledger.fail(id, gone, completed=time.time(), attempts=(), partial=None)
             raise
-        inference, line = _conclude(id, created, request, targets[0], answer)
+        inference, line = conclude(id, created, request, targets[0], answer)
         self._ledger.finish(inference, price=line)
+        if answer.fault is not None:
+            answer.fault.answer = inference
+            await self._record_failure(id, answer.fault)
+            raise answer.fault
         await self._ledger.written()
         if inference.cost.amount is None:  # where warnings are errors, the answer is kept already
             prices.warn_unpriced(answer.target.name, line)
@@ -165,6 +177,9 @@ class Embedded:
                 keys.append(fingerprint(request, ()))
             else:
                 keys.append(self._plans[identity(request)][2])
+        self.budgets.cap(
+            run, requests, [self._plans[identity(one)][1] if identity(one) in self._plans else () for one in requests]
+        )
         self._ledger.begin(run, keys, run.scope)
         await self._ledger.written()
 
@@ -172,9 +187,32 @@ class Embedded:
         """List past runs, newest first."""
         return self._ledger.runs()
 
+    async def again(self, run: Run, ids: Sequence[str]) -> list[Request]:
+        """Return questions of a run as they were asked, to be asked again under the run's cap.
+
+        Those whose provider has moved are left out: their answers would be filed as other questions'.
+        """
+        self.budgets.cap(run, (), ())
+        known = self._ledger.questions(ids)
+        return [request for question, request in known.values() if self._key(request) == question]
+
     async def replay(self, run: str) -> tuple[Run, list[Record | None]]:
         """Return a run and the state of each of its questions."""
         return self._ledger.replay(run)
+
+    async def bulk(
+        self, requests: Sequence[Request], deliver: Deliver, *, deadline: float | None, concurrency: int = 16
+    ) -> None:  # fmt: skip
+        """Ask many questions through the providers' batches at half price; see `Bulks.run`."""
+
+        def choose(request: Request) -> Choice:
+            targets, question = self._planned(request)
+            cached = self._cached(request, question, time.time()) is not None
+            return Choice(self._order(request, targets)[0], question, request.id or new_id(), cached)
+
+        self.check_process()
+        run = Bulks(self, self._windows, self._ledger, choose, Till(self._ledger, self.budgets.shares))
+        await run.run(requests, deliver, deadline=deadline, concurrency=concurrency)
 
     async def refuse(self, request: Request, error: PRSMError) -> None:
         """Write down a question that was refused before it could be asked."""
@@ -187,6 +225,10 @@ class Embedded:
     async def get(self, id: str, *, person: str | None = None) -> Record:
         """Return what the ledger knows of one inference."""
         return self._ledger.get(id, person=person)
+
+    async def receipts(self, ids: Sequence[str], *, person: str | None = None) -> list[Record]:
+        """Return what the ledger knows of many, with their attempts."""
+        return self._ledger.receipts(ids, person=person)
 
     async def history(self, limit: int, *, person: str | None = None) -> list[Record]:
         """List the latest inferences."""
@@ -252,6 +294,8 @@ class Embedded:
         """Close all connections, then the ledger."""
         self._forgotten.detach()
         await self._windows.aclose()
+        self._pace.close()
+        self.budgets.close()
         self._ledger.close()
 
     # -------------------------------------------------------------------------------------------------- helpers
@@ -330,58 +374,3 @@ def _let_go(pid: int, windows: Windows) -> None:
     """Close the connections of a client that nobody closed: scripts end and cells are run again without a word."""
     if pid == os.getpid():
         portal.finish(windows.aclose(), CLOSING_SECONDS)
-
-
-def _served_again(hit: Inference, id: str, created: float) -> Inference:
-    """An earlier answer, served from the cache: it costs nothing now and saves what it cost then."""
-    paid = hit.cost.provider_cost
-    return msgspec.structs.replace(
-        hit,
-        id=id,
-        created=created,
-        completed=time.time(),
-        latency_ms=(time.time() - created) * 1000,
-        ttft_ms=None,
-        queued_ms=0.0,
-        attempts=(),
-        cached=True,
-        cost=Cost(amount=0.0, provider_cost=paid, savings=paid),
-    )
-
-
-def _conclude(
-    id: str, created: float, request: Request, requested: Target, answer: Answer
-) -> tuple[Inference, PriceLine | None]:
-    """Price an answer and put it together."""
-    target, reply = answer.target, answer.reply
-    line = prices.line(target.name, target.provider)
-    amount = prices.cost(reply.usage, line)
-    if (target.provider, target.model) == (requested.provider, requested.model):
-        listed = amount
-    else:
-        listed = prices.cost(reply.usage, prices.line(requested.name, requested.provider))
-    saved = None if amount is None or listed is None else listed - amount
-    said = reply.text or (reply.text if reply.finish_reason == "stop" else None)  # no text is None on every wire
-    inference = Inference(
-        id=id,
-        requested_model=request.model,
-        model=target.name,
-        provider=target.provider,
-        content=said,
-        finish_reason=reply.finish_reason,
-        usage=reply.usage,
-        cost=Cost(amount=amount, provider_cost=listed, savings=saved),
-        created=created,
-        completed=time.time(),
-        latency_ms=answer.latency_ms,
-        ttft_ms=answer.ttft_ms,
-        queued_ms=answer.queued_ms,
-        attempts=answer.attempts,
-        served_model=reply.served_model,
-        tool_calls=reply.tool_calls,
-        reasoning=reply.reasoning,
-        dropped=reply.dropped,
-        logprobs=reply.logprobs,
-        sample=request.sample,
-    )
-    return inference, line

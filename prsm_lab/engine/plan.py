@@ -196,10 +196,8 @@ def _lacking(capabilities: Capabilities, request: Request) -> list[str]:
     options, lacking = request.options, []
     if options.tools and not capabilities.tools:
         lacking.append("tools")
-    if options.schema is not None and not capabilities.schema:
-        lacking.append("schema")
     if not capabilities.images and any(
-        isinstance(part, dict) and part.get("type") == "image_url"
+        isinstance(part, dict) and part.get("type") in ("image_url", "file")
         for message in request.messages
         if isinstance(message.get("content"), (list, tuple))
         for part in message["content"]
@@ -270,6 +268,11 @@ MOST_IMAGE_TOKENS = 16_384
 """What one image costs at most, at any of the providers' present models and details."""
 
 
+MOST_SCHEMA_TOKENS = 1024
+"""What asking for a fitting answer adds to the schema itself: our instruction, or a provider's own words about tools
+and formats. Ours has under 200 bytes; nobody publishes a bound of theirs, so the rest is room."""
+
+
 def most_prompt_tokens(request: Request) -> int:
     """Bound a prompt's tokens from above: one for each byte of what is sent, images apart."""
     options, images, size = request.options, 0, 0
@@ -280,6 +283,8 @@ def most_prompt_tokens(request: Request) -> int:
             images += len(parts) - len(texts)
             message = {**message, "content": texts}  # noqa: PLW2901 -- the message without its images
         size += _size(message) + 16
+    if options.schema is not None:
+        size += MOST_SCHEMA_TOKENS
     return size + _size((options.tools, options.schema, options.extra)) + images * MOST_IMAGE_TOKENS
 
 

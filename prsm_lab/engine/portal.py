@@ -196,6 +196,15 @@ async def arun(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], None] | 
     return job.result()
 
 
+async def joined(job: Job[T]) -> T:
+    """Await the end of a job from any loop; cancelling ends the waiting, not the job."""
+    ended, here = asyncio.Event(), asyncio.get_running_loop()
+    job.notify(lambda: _wake(here, ended.set))
+    with _interruptible(here):
+        await ended.wait()
+    return job.result()
+
+
 def _wake(there: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
     """Call on another loop, which may have been closed meanwhile: then nobody waits any more."""
     with contextlib.suppress(RuntimeError):

@@ -21,7 +21,8 @@ import msgspec
 
 from prsm_lab import documents
 from prsm_lab.engine.attempts import backoff
-from prsm_lab.engine.remote_door import fault_of, greeting
+from prsm_lab.engine.bulk_door import AtTheServer
+from prsm_lab.engine.remote_door import fault_of, greeting, packed
 from prsm_lab.engine.remote_keys import RemoteKeys
 from prsm_lab.errors import AuthenticationError, NotFoundError, ProviderError, PRSMError
 from prsm_lab.errors import TimeoutError as DeadlineError
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from prsm_lab.settings import Secret
-    from prsm_lab.types import JSON, Query, Request
+    from prsm_lab.types import Query, Request
 
 T = TypeVar("T")
 
@@ -50,7 +51,7 @@ _ANY: Final = [{"role": "user", "content": "?"}]
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
-class Remote:
+class Remote(AtTheServer):
     """Answers through a share server.
 
     Args:
@@ -143,7 +144,7 @@ class Remote:
         """Return what earlier runs already paid for."""
         known: list[Inference | None] = []
         for start in range(0, len(requests), RECALL):
-            body = {**_packed(requests[start : start + RECALL]), "scope": scope}
+            body = {**packed(requests[start : start + RECALL]), "scope": scope}
             raw = await self._asked("POST", "/v1/runs/recall", body)
             known += _decoded(raw, _Recalled).inferences
         return known
@@ -152,7 +153,7 @@ class Remote:
         """Write down what a run asks."""
         data = None if run.data is None else base64.b64encode(run.data).decode()
         await self._asked(
-            "POST", "/v1/runs", {"run": {**msgspec.structs.asdict(run), "data": data}, **_packed(requests)}
+            "POST", "/v1/runs", {"run": {**msgspec.structs.asdict(run), "data": data}, **packed(requests)}
         )
 
     async def runs(self) -> list[Run]:
@@ -171,6 +172,12 @@ class Remote:
         if not id.replace("_", "").replace("-", "").isalnum():
             raise NotFoundError(f"No inference {id!r:.80}.", details={"parameter": "inference_id"})
         return _decoded(await self._asked("GET", f"/v1/inference/{id}"), Record)
+
+    async def receipts(self, ids: Sequence[str], *, person: str | None = None) -> list[Record]:  # noqa: ARG002 -- as above
+        """Return what is known of many inferences of this key's person."""
+        parts = [ids[start : start + RECALL] for start in range(0, len(ids), RECALL)]
+        raw = [await self._asked("POST", "/v1/runs/receipts", {"ids": part}) for part in parts]
+        return [record for body in raw for record in _decoded(body, _Receipts).records]
 
     async def history(self, limit: int, *, person: str | None = None) -> list[Record]:  # noqa: ARG002 -- as above
         """List the latest inferences of this key's person."""
@@ -308,22 +315,6 @@ def _waits(fault: PRSMError) -> bool:
     return fault.retry_after is not None
 
 
-def _packed(requests: Sequence[Request]) -> JSON:
-    """Questions of one run differ in their messages only: the rest is written once."""
-    templates: list[JSON] = []
-    places: dict[bytes, int] = {}
-    lines = []
-    for request in requests:
-        body = documents.asked(request)
-        messages, sample = body.pop("messages"), body["prsm"].pop("sample")
-        key = _encode(body)
-        if key not in places:
-            places[key] = len(templates)
-            templates.append(body)
-        lines.append((places[key], messages, sample))
-    return {"templates": templates, "requests": lines}
-
-
 async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[sse.Event, None]:
     splitter = sse.Splitter()
     async for chunk in response.content.iter_any():
@@ -364,6 +355,10 @@ class _Runs(msgspec.Struct):
 class _Replayed(msgspec.Struct):
     run: Run
     records: list[Record | None]
+
+
+class _Receipts(msgspec.Struct):
+    records: list[Record]
 
 
 class _Listed(msgspec.Struct):

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from prsm_lab import documents
 from prsm_lab.errors import AuthenticationError, PRSMError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from prsm_lab.settings import Secret
+    from prsm_lab.types import JSON, Request
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 _LOGIN: Final = (301, 302, 303, 307, 308, 401, 403, 407)
 """How a proxy says that it does not know who asks: its login page, or a refusal."""
@@ -39,3 +44,19 @@ def fault_of(url: str, told: object, status: int, headers: Mapping[str, str]) ->
             details={"kind": "proxy", "parameter": "proxy_token"},
         )
     return documents.read_fault(told, status, headers)
+
+
+def packed(requests: Sequence[Request]) -> JSON:
+    """Questions of one run differ in their messages only: the rest is written once."""
+    templates: list[JSON] = []
+    places: dict[bytes, int] = {}
+    lines = []
+    for request in requests:
+        body = documents.asked(request)
+        messages, sample = body.pop("messages"), body["prsm"].pop("sample")
+        key = _encode(body)
+        if key not in places:
+            places[key] = len(templates)
+            templates.append(body)
+        lines.append((places[key], messages, sample))
+    return {"templates": templates, "requests": lines}

@@ -1,14 +1,19 @@
 """DataFrame in, DataFrame out: the functions of the notebook. Each composes with `df.pipe`."""
 
 from prsm_lab.catalog import frame as models
+from prsm_lab.frames.again import retry
 from prsm_lab.frames.asking import abatch, acompare, ainfer, batch, compare, infer
+from prsm_lab.frames.background import job
+from prsm_lab.frames.estimating import estimate
+from prsm_lab.frames.media import document, image
 from prsm_lab.frames.past import load, runs
 from prsm_lab.frames.prompts import col
+from prsm_lab.frames.receipts import receipts
 from prsm_lab.frames.scoring import score
 from prsm_lab.frames.side import side_by_side
 from prsm_lab.frames.summary import summarize
 
 __all__ = [
-    "abatch", "acompare", "ainfer", "batch", "col", "compare", "infer", "load", "models", "runs", "score",
-    "side_by_side", "summarize",
+    "abatch", "acompare", "ainfer", "batch", "col", "compare", "document", "estimate", "image", "infer", "job", "load",
+    "models", "receipts", "retry", "runs", "score", "side_by_side", "summarize",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ The async functions are the implementation; the sync ones wait for them and pain
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 import pandas as pd
 
@@ -13,8 +13,8 @@ from prsm_lab import ask
 from prsm_lab.client import default_client
 from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError
+from prsm_lab.frames import background, progress, prompts, work
 from prsm_lab.frames import data as rows_of
-from prsm_lab.frames import progress, work
 from prsm_lab.frames.variants import Variant, variants
 
 if TYPE_CHECKING:
@@ -31,12 +31,29 @@ class Running(ask.Ask, total=False):
     """Who asks; default the process's client (`lab.use`)."""
     max_concurrency: int
     """Most questions in flight; default 16."""
+    max_cost: float | None
+    """USD that the run may spend, all its sittings together: the worst case of each question is held before it is sent.
+    Rows that there is no money for have `error_code="budget_exceeded"`; a higher cap asks them."""
+    rpm: int | None
+    """Most requests a minute at each model, in every sliding minute; processes that use the same key and ledger count
+    together. Default: as many as the provider takes."""
+    tpm: int | None
+    """Most tokens a minute at each model: prompt and `max_tokens` are reserved, and corrected by the answer's usage."""
+    mode: Literal["realtime", "provider_batch"]
+    """`provider_batch` asks through the provider's own batches, at half price and within a day. The same call, after a
+    killed kernel too, goes on with what waits there. Interrupting it leaves the batches at the provider."""
+    deadline: str | float | None
+    """With `provider_batch`, from a batch's submission: `"24h"` (default), `"90m"` or seconds. What it has not answered
+    by then is cancelled, and asked in real time at list price once the cancel has settled; None: wait for as long as it
+    takes, and never pay list price."""
     run: str | None
     """Name of the run: it reuses its own answers only. Unnamed runs reuse each other's."""
     fresh: bool
     """Ask anew what is already answered."""
     dedup: bool
     """Ask equal questions once and fill the answer in everywhere (default)."""
+    background: bool
+    """Return a `Job` at once instead of the frame at the end."""
     on_error: Literal["record", "raise"]
     """Failed rows have `error` and `error_code` set, or the first one is raised when the run has ended."""
     progress: bool
@@ -68,7 +85,7 @@ def infer(
     >>> lab.infer("hi", model="gpt-4", client=client, progress=False)["response"].item()
     'Hello'
     """
-    return _wait(_single(prompt, model, system, options))
+    return _wait(_single(prompt, model, system, options), options)
 
 
 async def ainfer(
@@ -79,7 +96,7 @@ async def ainfer(
     **options: Unpack[Running],
 ) -> pd.DataFrame:
     """Ask one question of one or more models; see `infer`."""
-    return await _await(_single(prompt, model, system, options))
+    return await _await(_single(prompt, model, system, options), options)
 
 
 def batch(
@@ -89,13 +106,16 @@ def batch(
 
     Args:
         data: DataFrame, Series, list of texts or dicts, a path, or a dataset's name.
-        prompt: Template over column names, chat messages of templates, `lab.col(name)`, or a function of the row.
+        prompt: Template over column names, chat messages of templates, `lab.col(name)`, or a function of the row; with
+            images or PDFs a list, `["What is on {name}?", lab.image("{path}")]`.
         model: Name of the model.
         system: Template of a system message.
         **options: See `Running` and `prsm_lab.ask.Ask`.
 
     Returns:
-        One row per input row, same index and order, input columns kept. `attrs["prsm"]` has run id and totals.
+        One row per input row, same index and order, input columns kept. `attrs["prsm"]` has run id and totals. After
+        the fixed columns, `schema=` adds one for each field, with its type; `tools=` adds `tool_calls`, and
+        `on_unsupported="drop"` adds `dropped`: lists, NA where there is nothing.
 
     Raises:
         ValueError: If the data has a column of a result column's name (remedy: `prefix=`).
@@ -106,14 +126,14 @@ def batch(
     >>> lab.batch([{"q": "2 + 2?"}], "{q}", model="gpt-4", client=client, progress=False)["response"].tolist()
     ['4']
     """
-    return _wait(one_model(data, prompt, model, system, options))
+    return _wait(one_model(data, prompt, model, system, options), options)
 
 
 async def abatch(
     data: object, prompt: Prompt, *, model: str, system: str | None = None, **options: Unpack[Running]
 ) -> pd.DataFrame:
     """Ask one model about every row; see `batch`."""
-    return await _await(one_model(data, prompt, model, system, options))
+    return await _await(one_model(data, prompt, model, system, options), options)
 
 
 def compare(
@@ -140,7 +160,7 @@ def compare(
     >>> found["model"].tolist()
     ['gpt-4', 'claude-3-opus']
     """
-    return _wait(many_models(data, prompt, models, system, grid or {}, samples, options))
+    return _wait(many_models(data, prompt, models, system, grid or {}, samples, options), options)
 
 
 async def acompare(
@@ -148,14 +168,14 @@ async def acompare(
     grid: Mapping[str, Sequence[Any]] | None = None, samples: int = 1, **options: Unpack[Running],
 ) -> pd.DataFrame:  # fmt: skip
     """Ask several models, prompts or settings about every row; see `compare`."""
-    return await _await(many_models(data, prompt, models, system, grid or {}, samples, options))
+    return await _await(many_models(data, prompt, models, system, grid or {}, samples, options), options)
 
 
 # ------------------------------------------------------------------------------------------- from call to work
 
 
 def _single(prompt: Any, model: str | Sequence[str], system: str | None, options: Running) -> work.Work:
-    given = prompt if isinstance(prompt, str) else [dict(message) for message in prompt]
+    given = prompts.plain(prompt)
     empty = pd.DataFrame(index=pd.RangeIndex(1))
     ways = variants(model, lambda _: given, grid={}, samples=1)
     literal = None if system is None else system.replace("{", "{{").replace("}", "}}")
@@ -199,18 +219,23 @@ def _work(
             raise ask.unknown_option(name, known)
     settings: dict[str, Any] = {name: value for name, value in options.items() if name in _RUN_OPTIONS}
     client = settings.pop("client", None) or default_client()
+    settings.pop("background", None)  # who waits is no matter of the run
     plan = work.Plan(kind=kind, **settings)
     question = {name: value for name, value in options.items() if name not in _RUN_OPTIONS}
     return work.Work(client, data, ways, system=system, question=question, plan=plan, index=index)
 
 
-def _wait(job: work.Work) -> pd.DataFrame:
-    with progress.shown(job.tally, wanted=job.plan.progress) as bar:
-        portal.call(job.run(), tick=bar)
-    return job.result()
+def _wait(asked: work.Work, options: Running) -> pd.DataFrame:
+    if options.get("background"):
+        return cast("pd.DataFrame", background.begin(asked))  # who passes background=True knows that it is a Job
+    with progress.shown(asked.tally, wanted=asked.plan.progress) as bar:
+        portal.call(asked.run(), tick=bar)
+    return asked.result()
 
 
-async def _await(job: work.Work) -> pd.DataFrame:
-    with progress.shown(job.tally, wanted=job.plan.progress) as bar:
-        await portal.arun(job.run(), tick=bar)
-    return job.result()
+async def _await(asked: work.Work, options: Running) -> pd.DataFrame:
+    if options.get("background"):
+        return cast("pd.DataFrame", background.begin(asked))
+    with progress.shown(asked.tally, wanted=asked.plan.progress) as bar:
+        await portal.arun(asked.run(), tick=bar)
+    return asked.result()

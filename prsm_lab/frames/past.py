@@ -84,7 +84,7 @@ class _Earlier(PRSMError):
 def _outcome(record: Record | None) -> Inference | PRSMError | None:
     if record is None:
         return None
-    if record.inference is not None:
+    if record.inference is not None and record.error is None:
         return record.inference
     if record.error is None:
         error: PRSMError = (
@@ -96,4 +96,5 @@ def _outcome(record: Record | None) -> Inference | PRSMError | None:
     error.inference_id = record.id
     knock = Attempt(provider=record.provider or "", model=record.model, started=record.created)
     error.attempts = (knock,) * (record.knocks or 0)
+    error.answer = record.inference
     return error

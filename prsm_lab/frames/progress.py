@@ -6,7 +6,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from prsm_lab.errors import PRSMError
+from prsm_lab.catalog import prices
+from prsm_lab.errors import BudgetExceededError, PRSMError
 from prsm_lab.types.shown import money
 
 if TYPE_CHECKING:
@@ -28,9 +29,16 @@ class Tally:
         self.asked = 0
         self.reused = 0
         self.failed = 0
+        self.unaffordable = 0
+        """Failed rows that were not sent for want of money."""
         self.spent = 0.0
         self.saved = 0.0
         self.unpriced = 0
+        self.prompt_tokens = 0
+        self.cached_tokens = 0
+        """Of the prompt tokens, those that the provider's own cache served."""
+        self.discount = 0.0
+        """USD less than without that cache; negative where writing to it cost more than reading saved."""
         self.simulated = False
         self._took = 0.0
         self._began: float | None = None
@@ -53,16 +61,28 @@ class Tally:
     def answer(self, outcome: Inference | PRSMError, rows: int) -> None:
         """Count an outcome that fills so many rows; it was paid for once."""
         self.done += rows
+        if isinstance(outcome, BudgetExceededError):
+            self.unaffordable += rows
         if isinstance(outcome, PRSMError):
             self.failed += rows
             self.asked += 0 if outcome.details.get("not_sent") else 1
+            if outcome.answer is not None:
+                self._pay(outcome.answer)
             return
         self.asked += 1
-        if outcome.cost.amount is None:
+        self._pay(outcome)
+
+    def _pay(self, inference: Inference) -> None:
+        if inference.cost.amount is None:
             self.unpriced += 1
         else:
-            self.spent += outcome.cost.amount
-        self._look(outcome)
+            self.spent += inference.cost.amount
+        usage = inference.usage
+        self.prompt_tokens += usage.prompt_tokens or 0
+        if usage.cached_tokens or usage.cache_write_tokens:
+            self.cached_tokens += usage.cached_tokens or 0
+            self.discount += prices.discount(usage, prices.line(inference.model, inference.provider)) or 0.0
+        self._look(inference)
 
     def skip(self, rows: int = 1) -> None:
         """Count rows that have no prompt."""
@@ -72,10 +92,15 @@ class Tally:
     def forget_failures(self) -> None:
         """Rows that have failed are asked again."""
         self.done -= self.failed
-        self.failed = 0
+        self.failed = self.unaffordable = 0
 
     def _look(self, inference: Inference) -> None:
         self.simulated |= (inference.served_model or "").startswith("simulated/")
+
+    @property
+    def cached_share(self) -> float | None:
+        """Part of the paid prompt tokens that the provider's cache served, 0 to 1; None: nothing was paid for."""
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
 
     @property
     def seconds(self) -> float:
@@ -85,18 +110,26 @@ class Tally:
     def totals(self) -> dict[str, Any]:
         """Return the figures of the end as plain JSON."""
         return {
-            "rows": self.rows, "asked": self.asked, "reused": self.reused, "failed": self.failed,
-            "not_sent": self.rows - self.done, "spent_usd": self.spent, "saved_usd": self.saved,
-            "unpriced": self.unpriced, "seconds": round(self.seconds, 3),
+            "rows": self.rows, "asked": self.asked, "reused": self.reused, "failed": self.failed - self.unaffordable,
+            "not_sent": self.rows - self.done + self.unaffordable, "spent_usd": self.spent, "saved_usd": self.saved,
+            "unpriced": self.unpriced, "cached_share": self.cached_share, "cache_saved_usd": self.discount,
+            "seconds": round(self.seconds, 3),
         }  # fmt: skip
 
     def line(self) -> str:
         """Say it in one line."""
         priced = money(self.spent) + (f" + {self.unpriced} unpriced" if self.unpriced else "")
         parts = [
-            f"{self.rows:,} rows: {self.asked:,} asked", f"{self.reused:,} reused", f"{self.failed:,} failed",
-        ]  # fmt: skip
+            f"{self.rows:,} rows: {self.asked:,} asked",
+            f"{self.reused:,} reused",
+            f"{self.failed - self.unaffordable:,} failed",
+        ]
+        if left := self.rows - self.done + self.unaffordable:
+            parts.append(f"{left:,} not sent")
         kept = f" ({money(self.saved)} not paid again)" if self.reused and self.saved else ""
+        if self.cached_share:
+            kept += f" · {self.cached_share:.0%} of the prompts cached"
+            kept += f", {money(self.discount)} less" if self.discount > 0 else ""
         label = " · simulated" if self.simulated else ""
         return f"{', '.join(parts)} · {priced} spent{kept} · {self.seconds:.1f} s{label}"
 

@@ -2,6 +2,8 @@
 
 A template names columns in braces, `"Answer: {question}"`; `{{` and `}}` are braces themselves. There are no
 attributes, indexes or format codes in it: `{row.__class__}` is a column that does not exist.
+
+A list of texts and `lab.image`, `lab.document` is one message with these parts; so may a chat message's content be.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from prsm_lab.errors import InvalidRequestError
+from prsm_lab.frames import media
 from prsm_lab.frames.data import missing
+from prsm_lab.frames.media import Media
 
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
@@ -32,7 +36,7 @@ def col(name: str) -> Column:
     return Column(name)
 
 
-Prompt: TypeAlias = str | Column | Sequence[Mapping[str, Any]] | Callable[[dict[str, Any]], Any]
+Prompt: TypeAlias = str | Column | Media | Sequence[Mapping[str, Any] | str | Media] | Callable[[dict[str, Any]], Any]
 Messages: TypeAlias = list[dict[str, Any]]
 Maker: TypeAlias = Callable[[dict[Any, Any]], Messages]
 
@@ -73,6 +77,12 @@ class Template:
             else:
                 self._parts.append((literal, (labels[_known(match[1].strip(), labels)],)))
         self._tail = text[end:]
+
+    @property
+    def only(self) -> tuple[Any] | None:
+        """The column of a template that is one hole and nothing else."""
+        alone = len(self._parts) == 1 and not self._parts[0][0] and not self._tail.strip()
+        return self._parts[0][1] if alone else None
 
     def fill(self, row: Mapping[Any, Any]) -> str:
         """Return the text with a row's values in its holes."""
@@ -130,27 +140,90 @@ def _body(prompt: Prompt, columns: Sequence[Any]) -> Maker:
         return lambda row: [{"role": "user", "content": _not_blank(template.fill(row))}]
     if callable(prompt):
         return lambda row: _messages(prompt(row), "what the prompt function returned")
+    if isinstance(prompt, Media) or _are_parts(prompt):
+        content = _content([prompt] if isinstance(prompt, Media) else prompt, columns)
+        return lambda row: [{"role": "user", "content": content(row)}]
     if isinstance(prompt, Sequence) and prompt and all(isinstance(message, Mapping) for message in prompt):
         given = [dict(message) for message in prompt if isinstance(message, Mapping)]
         chat = [(message, _content(message.get("content"), columns)) for message in given]
         return lambda row: _answerable([{**message, "content": content(row)} for message, content in chat], given)
     raise InvalidRequestError(
-        f"prompt is {type(prompt).__name__}; give a template, a list of messages, lab.col(name), or a function.",
+        f"prompt is {type(prompt).__name__}; give a template, a list of messages or of texts and images, "
+        "lab.col(name), or a function.",
         details={"parameter": "prompt"},
     )
 
 
+def _are_parts(prompt: Any) -> bool:
+    """Is it a list of texts, images and documents?"""
+    return (
+        isinstance(prompt, (list, tuple))
+        and all(isinstance(part, (str, Media)) for part in prompt)
+        and any(isinstance(part, Media) for part in prompt)
+    )
+
+
 def _content(content: Any, columns: Sequence[Any]) -> Callable[[Mapping[Any, Any]], Any]:
-    """A message's content: texts in it are templates, everything else stays."""
+    """A message's content: texts in it are templates, images and documents are read, everything else stays."""
     if isinstance(content, str):
         return Template(content, columns).fill
+    if isinstance(content, Media):
+        content = [content]
     if isinstance(content, (list, tuple)):
-        parts = [
-            (part, Template(part["text"], columns)) if isinstance(part, Mapping) and part.get("type") == "text" else
-            (part, None) for part in content
-        ]  # fmt: skip
-        return lambda row: [part if text is None else {**part, "text": text.fill(row)} for part, text in parts]
+        parts = [_part(part, columns) for part in content]
+        return lambda row: [part(row) for part in parts]
     return lambda row: content  # noqa: ARG005
+
+
+def _part(part: Any, columns: Sequence[Any]) -> Callable[[Mapping[Any, Any]], Any]:
+    if isinstance(part, str):
+        part = {"type": "text", "text": part}
+    if isinstance(part, Media):
+        return _medium(part, columns)
+    if isinstance(part, Mapping) and part.get("type") == "text":
+        text, given = Template(part["text"], columns), dict(part)
+        return lambda row: {**given, "text": text.fill(row)}
+    return lambda row: part  # noqa: ARG005
+
+
+def _medium(wanted: Media, columns: Sequence[Any]) -> Callable[[Mapping[Any, Any]], Any]:
+    """What an image's source comes to in a row: a column's value as it is, or a template's text."""
+    if not isinstance(wanted.source, str) or wanted.source[:5].lower() == "data:":
+        return lambda row: media.part(wanted, wanted.source)  # noqa: ARG005
+    source = Template(wanted.source, columns)
+    only = source.only
+    if only is None:
+        return lambda row: media.part(wanted, source.fill(row))
+
+    def of_cell(row: Mapping[Any, Any]) -> Any:
+        value = row[only[0]]
+        _value(value, only[0])
+        return media.part(wanted, value)
+
+    return of_cell
+
+
+def plain(prompt: Any) -> Any:
+    """A prompt without rows as `col` and functions give one: braces in it are text."""
+    if isinstance(prompt, (str, Media)):
+        return prompt
+    return [dict(message) if isinstance(message, Mapping) else message for message in prompt]
+
+
+def _literal(part: Any) -> Any:
+    """A part that a function returned: its texts and sources are no templates."""
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    return media.part(part, part.source) if isinstance(part, Media) else part
+
+
+def _filled(message: Mapping[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    if isinstance(content, Media):
+        content = [content]
+    if isinstance(content, (list, tuple)):
+        return {**message, "content": [_literal(part) for part in content]}
+    return dict(message)
 
 
 def _messages(value: Any, where: Any) -> Messages:
@@ -160,8 +233,10 @@ def _messages(value: Any, where: Any) -> Messages:
         return [{"role": "user", "content": _not_blank(value)}]
     if hasattr(value, "tolist"):  # lists in a parquet file are read as arrays
         value = value.tolist()
+    if isinstance(value, Media) or _are_parts(value):
+        return [_filled({"role": "user", "content": value})]
     if isinstance(value, (list, tuple)) and all(isinstance(message, Mapping) for message in value):
-        return _answerable([dict(message) for message in value])
+        return _answerable([_filled(message) for message in value])
     raise InvalidRequestError(
         f"{where!r} holds {type(value).__name__}; a prompt is a text or a list of chat messages. Write numbers into a "
         "template.",

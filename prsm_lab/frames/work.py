@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import pandas as pd
 
-from prsm_lab import columns
+from prsm_lab import checks, columns
 from prsm_lab.ask import messages
-from prsm_lab.engine import many
+from prsm_lab.engine import bulk_plan, many
 from prsm_lab.errors import InvalidRequestError, PRSMError
-from prsm_lab.frames import packing, prompts, variants
+from prsm_lab.frames import media, packing, prefixes, prompts, typed, variants
 from prsm_lab.frames.data import records
 from prsm_lab.frames.progress import Tally
 from prsm_lab.types import Inference, Request, Run
@@ -34,6 +34,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     max_concurrency: int = 16
+    rpm: int | None = None
+    tpm: int | None = None
+    mode: Literal["realtime", "provider_batch"] = "realtime"
+    deadline: str | float | None = "24h"
+    max_cost: float | None = None
     run: str | None = None
     fresh: bool = False
     dedup: bool = True
@@ -60,12 +65,14 @@ class Work:
         question: dict[str, Any], plan: Plan, index: Any = None,
     ) -> None:  # fmt: skip
         _check(plan)
-        self.plan = plan
+        self.plan = self._given = plan
         self.tally = Tally(len(data) * len(ways))
-        self._client, self._data, self._ways, self._index = client, data, ways, index
+        self.client, self._data, self._ways, self._index = client, data, ways, index
         self._extra = variants.columns(ways, len(data))
-        _check_names(data, [*columns.NAMES, *self._extra], plan.prefix)
         self._templates = templates = [client.question(way.model, **{**question, **way.options}) for way in ways]
+        self._more = typed.plan(templates)
+        typed.check(self._more, self._extra)
+        _check_names(data, [*columns.NAMES, *self._extra, *typed.names(self._more)], plan.prefix)
         makers = [prompts.maker(way.prompt, list(data.columns), system=system) for way in ways]
         self._outcomes: list[Inference | PRSMError | None] = [None] * self.tally.rows
         self._listener: Listener | None = None
@@ -75,16 +82,33 @@ class Work:
         """The run's name, or what its questions make of it: the same call is the same run."""
         scope = plan.run or ""
         self._requests = [
-            None if request is None else msgspec.structs.replace(request, run=self.id, scope=scope)
-            for request in self._requests
+            None if request is None else self._paced(request, run=self.id, scope=scope) for request in self._requests
         ]
+        self._templates = [self._paced(template) for template in templates]
+        self.crew = many.Crew(plan.max_concurrency)
+        """Who asks: its size may change while it works."""
+
+    @property
+    def max_cost(self) -> float | None:
+        """USD that the run may spend; may be set while it works."""
+        return self.plan.max_cost
+
+    @max_cost.setter
+    def max_cost(self, usd: float | None) -> None:
+        budgets = getattr(self.client.engine, "budgets", None)
+        if budgets is None:
+            raise InvalidRequestError(
+                "A share server's run keeps the cap that it began with.", details={"parameter": "max_cost"}
+            )
+        self.plan = msgspec.structs.replace(self.plan, max_cost=usd)
+        budgets.retune(self.id, usd)
 
     # ------------------------------------------------------------------------------------------------ questions
 
     def _ask(self, templates: Sequence[Request], makers: Sequence[prompts.Maker]) -> list[Request | None]:
         """Each row in each way; a row without a prompt is a failed row, and no request."""
         requests: list[Request | None] = []
-        for row in records(self._data):
+        for n, row in enumerate(records(self._data)):
             for way, template, make in zip(self._ways, templates, makers, strict=True):
                 try:
                     request = msgspec.structs.replace(template, messages=messages(make(row)), sample=way.sample)
@@ -93,8 +117,20 @@ class Work:
                     self._outcomes[len(requests)] = InvalidRequestError(
                         str(lack), details={"kind": "missing_prompt", "not_sent": True}
                     )
+                except media.Unreadable as lack:
+                    request = None
+                    self._outcomes[len(requests)] = InvalidRequestError(
+                        f"Row {n}: {lack}. Nothing was sent.", details={"kind": "media", "not_sent": True}
+                    )
                 requests.append(request)
         return requests
+
+    def _paced(self, request: Request, **fields: str) -> Request:
+        """Set what a run may ask a minute; not in its digest: the same questions are the same run at any pace."""
+        if self.plan.rpm is not None or self.plan.tpm is not None:
+            routing = msgspec.structs.replace(request.routing, rpm=self.plan.rpm, tpm=self.plan.tpm)
+            request = msgspec.structs.replace(request, routing=routing)
+        return msgspec.structs.replace(request, **fields) if fields else request
 
     def _described(self, question: dict[str, Any], system: str | None) -> dict[str, Any]:
         """What a run was, as plain JSON: enough to lay its frame out again."""
@@ -104,6 +140,7 @@ class Work:
             "options": described, "prefix": self.plan.prefix, "asked": [way.model for way in self._ways],
             "columns": {name: values[: len(self._ways)] for name, values in self._extra.items()},
             "prompts": {way.prompt_name or "prompt": str(way.prompt)[:2000] for way in self._ways},
+            "more": self._more,
         }  # fmt: skip
 
     def _digest(self) -> str:
@@ -138,7 +175,7 @@ class Work:
 
         def asked(work: Work) -> tuple[Any, ...]:
             spec = {name: value for name, value in work._spec.items() if name != "prompts"}  # a function's has no equal
-            return work.plan, spec, work._requests
+            return work._given, spec, work._requests
 
         return asked(self) == asked(other) and self._data.equals(other._data)
 
@@ -150,10 +187,10 @@ class Work:
         self.tally.begin()
         try:
             for template in self._templates:
-                await self._client.engine.check(template)
+                await self.client.engine.check(template)
             self._forget_failures()
             asked = [request for request in self._requests if request is not None]
-            await self._client.engine.begin(self._run(), asked)
+            await self.client.engine.begin(self._run(), asked)
             await self._ask_all(await self._recall(self._groups()))
         finally:
             self.tally.end()
@@ -173,7 +210,7 @@ class Work:
         if self.plan.fresh:
             return groups
         firsts: Any = [self._requests[positions[0]] for positions in groups]
-        recalled = await self._client.engine.recall(firsts, self.plan.run or "")
+        recalled = await self.client.engine.recall(firsts, self.plan.run or "")
         for positions, known in zip(groups, recalled, strict=True):
             if known is not None:
                 self._fill(positions, known)
@@ -186,12 +223,18 @@ class Work:
             self.tally.answer(outcome, len(groups[n]))
             self._tell(groups[n], outcome)
 
-        await many.run(
-            self._client.engine,
-            (self._requests[positions[0]] for positions in groups),  # type: ignore[misc]
-            concurrency=min(self.plan.max_concurrency, max(1, len(groups))),
-            deliver=deliver,
-        )
+        asked: Any = [self._requests[positions[0]] for positions in groups]
+        if self.plan.mode == "provider_batch":
+            deadline, most = bulk_plan.seconds(self.plan.deadline), self.plan.max_concurrency
+            await self.client.engine.bulk(asked, deliver, deadline=deadline, concurrency=most)
+            return
+        for wave in prefixes.waves(asked, most=self.plan.max_concurrency):
+            for part in filter(None, wave):
+                await self.crew.run(
+                    self.client.engine,
+                    (_warm(asked[n]) if wave.first else asked[n] for n in part),
+                    deliver=lambda n, outcome, part=part: deliver(part[n], outcome),  # type: ignore[misc]
+                )
 
     def _tell(self, positions: Sequence[int], outcome: Inference | PRSMError | None) -> None:
         if self._listener is not None and outcome is not None:
@@ -201,6 +244,7 @@ class Work:
         lacks = [outcome.message if isinstance(outcome, PRSMError) else True for outcome in self._outcomes]
         return Run(
             id=self.id, name=self.plan.run, scope=self.plan.run or "", kind=self.plan.kind, created=time.time(),
+            max_cost=self.plan.max_cost, fresh=self.plan.fresh,
             spec={**self._spec, "asked_rows": lacks if None in self._requests else None}, data=packing.pack(self._data),
         )  # fmt: skip
 
@@ -219,13 +263,16 @@ class Work:
 
     # --------------------------------------------------------------------------------------------------- result
 
-    def result(self) -> pd.DataFrame:
-        """Return the frame.
+    def result(self, *, final: bool = True) -> pd.DataFrame:
+        """Return the frame; rows without an outcome are NA.
+
+        Args:
+            final: Has the run ended? One that has not raises nothing.
 
         Raises:
             PRSMError: The first row's error, under `on_error="raise"`.
         """
-        if self.plan.on_error == "raise":
+        if final and self.plan.on_error == "raise":
             self._raise_first()
         made = layout(self._data, self._outcomes, self._spec, index=self._index)
         totals = self.tally.totals()
@@ -261,7 +308,8 @@ def layout(
         for name, values in spec["columns"].items()
     }
     variant = pd.DataFrame(extra, index=chosen)
-    results = pd.concat([found[["model"]], variant, found.drop(columns="model")], axis=1)
+    more = typed.made(spec.get("more") or {}, outcomes, chosen)
+    results = pd.concat([found[["model"]], variant, found.drop(columns="model"), more], axis=1)
     if spec["prefix"]:
         results = results.add_prefix(spec["prefix"])
     kept = repeated.set_axis(chosen, axis=0)
@@ -270,12 +318,28 @@ def layout(
     return joined
 
 
+def _warm(request: Request) -> Request:
+    return msgspec.structs.replace(request, warm=True)
+
+
 def _check(plan: Plan) -> None:
-    if isinstance(plan.max_concurrency, bool) or not isinstance(plan.max_concurrency, int) or plan.max_concurrency < 1:
+    for name in ("max_concurrency", "rpm", "tpm"):
+        value = getattr(plan, name)
+        if value is None and name != "max_concurrency":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InvalidRequestError(f"{name}={value!r} is no number of at least 1.", details={"parameter": name})
+    if plan.mode not in ("realtime", "provider_batch"):
         raise InvalidRequestError(
-            f"max_concurrency={plan.max_concurrency!r} is no number of at least 1.",
-            details={"parameter": "max_concurrency"},
+            f"mode={plan.mode!r} is neither 'realtime' nor 'provider_batch'.", details={"parameter": "mode"}
         )
+    bulk_plan.seconds(plan.deadline)
+    if plan.mode == "realtime" and plan.deadline != "24h":
+        raise InvalidRequestError(
+            "deadline= is a batch's: pass mode='provider_batch' with it, or timeout= for the deadline of a question.",
+            details={"parameter": "deadline"},
+        )
+    checks.number(plan.max_cost, "max_cost", low=0)
     if plan.on_error not in ("record", "raise"):
         raise InvalidRequestError(
             f"on_error={plan.on_error!r} is neither 'record' nor 'raise'.", details={"parameter": "on_error"}

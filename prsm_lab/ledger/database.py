@@ -49,6 +49,8 @@ class Database(Protocol):
     """What a person can do about it."""
     FIND: str
     """`queries.FIND` with this database's way to bind a list."""
+    LISTED: str
+    """The texts of the JSON list `:ids`, as rows."""
 
     def execute(self, statement: str, values: Any = ..., /) -> Any:
         """Run one statement; the result has `fetchone`, `fetchall`, `rowcount`, and can be iterated over."""

@@ -88,6 +88,7 @@ class Postgres:
     FIND = queries.FIND.format(
         listed="SELECT decode(value, 'hex') FROM json_array_elements_text(CAST(:questions AS JSON)) AS listed (value)"
     )
+    LISTED = "SELECT value FROM json_array_elements_text(CAST(:ids AS JSON)) AS listed (value)"
 
     def __init__(self, address: Secret) -> None:
         self._address = address

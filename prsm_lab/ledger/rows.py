@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from prsm_lab.types import Inference, Record, Run
+from prsm_lab.types import Inference, Record, Routing, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prsm_lab.ledger.database import Row
     from prsm_lab.types import Attempt, PriceLine, Reply, Request
 
+_USUAL = Routing()
 _json = msgspec.json.Encoder(enc_hook=str).encode
 _decode_inference = msgspec.json.Decoder(Inference).decode
 
@@ -47,7 +48,9 @@ def digest(answer: bytes) -> bytes:
 def opened(
     id: str, request: Request, question: bytes, scope: str | None, created: float, owner: str
 ) -> tuple[Any, ...]:
-    asked = {"messages": request.messages, "options": request.options, "sample": request.sample}
+    asked: dict[str, object] = {"messages": request.messages, "options": request.options, "sample": request.sample}
+    if request.routing != _USUAL:
+        asked["routing"] = request.routing
     return (id, question, scope, request.run, owner, request.model, text(asked), created, request.person)
 
 

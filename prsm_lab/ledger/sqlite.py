@@ -26,6 +26,7 @@ class SQLite(sqlite3.Connection):
     FAULTS: tuple[type[Exception], ...] = (sqlite3.DatabaseError,)
     REMEDY = "Free disk space or close the program that holds the file, then go on."
     FIND = queries.FIND.format(listed="SELECT unhex_(value) FROM json_each(:questions)")
+    LISTED = "SELECT value FROM json_each(:ids)"
 
     @contextmanager
     def transaction(self, about: str = "") -> Iterator[SQLite]:  # noqa: ARG002 -- one writer at a time holds all

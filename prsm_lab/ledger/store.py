@@ -19,6 +19,8 @@ from prsm_lab.errors import InternalError, NotFoundError
 from prsm_lab.ledger import owners, queries, rows
 from prsm_lab.ledger.accounts import Accounts
 from prsm_lab.ledger.database import connect, words
+from prsm_lab.ledger.pace import PaceBook
+from prsm_lab.ledger.purse import Purse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -230,6 +232,13 @@ class Ledger:
             raise NotFoundError(f"No inference {id!r} in this ledger.", details={"parameter": "inference_id"})
         return rows.record(row, alive=_alive(row))
 
+    def receipts(self, ids: Sequence[str], *, person: str | None = None) -> list[Record]:
+        """Return what is known of inferences, with their attempts; see `ledger.receipts`."""
+        self._ready()
+        from prsm_lab.ledger.receipts import receipts
+
+        return receipts(self._connection, ids, person=person, alive=_alive)
+
     def history(self, limit: int, *, person: str | None = None) -> list[Record]:
         """Return the latest inferences, newest first; `person`: only theirs."""
         self._ready()
@@ -241,6 +250,27 @@ class Ledger:
         if self._address is None:
             return Accounts(self._connection, self._owner, borrowed=True)
         return Accounts(connect(self._address), self._owner)
+
+    def questions(self, ids: Sequence[str]) -> dict[str, tuple[bytes, Request]]:
+        """Return what was asked, by the inference's id: its fingerprint, and the request to ask it again."""
+        self._ready()
+        from prsm_lab.ledger.asked import questions
+
+        return questions(self._connection, ids)
+
+    def purse(self) -> Purse:
+        """Open the part that keeps budgets."""
+        if self._address is None:
+            return Purse(self._connection, self._owner, borrowed=True)
+        return Purse(connect(self._address), self._owner)
+
+    def pace_book(self) -> PaceBook | None:
+        """Open the part that processes with the same key share; None: in memory there is nobody to share with."""
+        if self._address is None:
+            return None
+        book = PaceBook(connect(self._address))
+        book.tidy(time.time())
+        return book
 
     def runs(self) -> list[Run]:
         """List runs, newest first, with how far they came."""

@@ -73,12 +73,13 @@ def _summed(found: Sequence[Row]) -> Report:
     answered = [row for row in found if row["status"] == "completed"]
     latencies = sorted(row["latency_ms"] for row in answered if not row["cached"] and row["latency_ms"] is not None)
     counted = [row for row in answered if row["prompt_tokens"] is not None and row["completion_tokens"] is not None]
-    priced = [row["cost"] for row in answered if row["cost"] is not None]
+    priced = [row["cost"] for row in found if row["cost"] is not None]  # an answer that fits no schema was paid as well
+    unpriced = sum(1 for row in answered if row["cost"] is None)
     return Report(
         total_requests=len(found),
         total_tokens=sum(row["prompt_tokens"] + row["completion_tokens"] for row in counted) if counted else None,
         total_cost=math.fsum(priced) if priced else None,
-        unpriced_requests=len(answered) - len(priced),
+        unpriced_requests=unpriced,
         avg_latency_ms=math.fsum(latencies) / len(latencies) if latencies else None,
         p50_latency_ms=percentile(latencies, 0.50),
         p95_latency_ms=percentile(latencies, 0.95),

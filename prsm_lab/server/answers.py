@@ -297,6 +297,7 @@ _REPORTED: Final[JSON] = {
     "OpenAPI": of("object", "An OpenAPI document.", required=["openapi", "info", "paths", "components"]),
     "RunBegun": named({"id": text()}),
     "Recalled": named({"inferences": listed(maybe(ref("Whole.Inference")), "One for each question; null: not known.")}),
+    "Receipts": named({"records": listed(ref("Whole.Record"), "In no order; what is not known is left out.")}),
     "Runs": named({"runs": listed(ref("Whole.Run"))}),
     "Replay": named({"run": ref("Whole.Run"), "records": listed(maybe(ref("Whole.Record")))}),
 }  # fmt: skip

@@ -38,6 +38,7 @@ ROUTES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/v1/models/{id:path}", reports.model),
     ("POST", "/v1/runs", runs.begin),
     ("POST", "/v1/runs/recall", runs.recall),
+    ("POST", "/v1/runs/receipts", runs.receipts),
     ("GET", "/v1/runs", runs.runs),
     ("GET", "/v1/runs/{id:path}", runs.replay),
     ("GET", "/v1/keys/me", reports.my_key),

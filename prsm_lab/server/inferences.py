@@ -43,7 +43,12 @@ async def create(visit: Visit) -> Response:
 async def asked(visit: Visit, question: Request) -> Inference:
     """Ask a question from a seat of its own, and pay for it."""
     async with await visit.house.admission.enter(visit.key, question) as seat:
-        inference = await visit.house.engine.create(seat.request)
+        try:
+            inference = await visit.house.engine.create(seat.request)
+        except PRSMError as error:
+            if error.answer is not None:  # it was paid for, fit or not
+                seat.answered(error.answer)
+            raise
         seat.answered(inference)
         return inference
 
@@ -140,7 +145,7 @@ async def _claimed(visit: Visit, key: str, body: JSON, question: Request) -> Inf
             details={"parameter": "Idempotency-Key"},
         )
     known = await _state(visit, earlier[1])
-    if known is not None and known.inference is not None:
+    if known is not None and known.inference is not None and known.status == "completed":
         return known.inference
     if known is not None and known.status == "running":
         raise ConflictError("The first request with this Idempotency-Key is still being answered.", retry_after=1.0)

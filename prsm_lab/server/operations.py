@@ -226,6 +226,12 @@ _RUNS: Final = Group(
             _one("Recalled", {"inferences": [None]}, "What is known, in the order of `requests`."),
             scope="infer", body="RecallRequest", examples={"one": ("One question", examples.RECALL)}, errors=(404,),
         ),
+        Operation(
+            "POST", "/v1/runs/receipts", "list_receipts", "Read what answers went through",
+            _one("Receipts", {"records": []}, "What is known of this key's own, attempts and price lines included."),
+            scope="read", body="ReceiptsRequest",
+            examples={"one": ("One answer", {"ids": [examples.RECORD["id"]]})},
+        ),
         Operation("GET", "/v1/runs", "list_runs", "List past runs", _one("Runs", {"runs": []}, "Newest first.")),
         Operation(
             "GET", "/v1/runs/{id}", "replay_run", "Read a run back",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prsm_lab.errors import PRSMError
     from prsm_lab.types import JSON, Attempt, Inference, Record
 
-_OUR_KINDS: Final = frozenset({"deadline", "connect", "first token", "between tokens", "truncated"})
+_OUR_KINDS: Final = frozenset({"deadline", "connect", "first token", "between tokens", "truncated", "schema"})
 _OUR_DETAILS: Final = frozenset({"parameters", "expected_type"})
 """Only checks of this package say them."""
 _KINDS: Final = {
@@ -43,6 +43,7 @@ _CODES: Final = {
     "rate_limit": "{who} is asked too much at the moment. Wait, or name a fallback.",
     "internal": "This server's own way to {who} failed.",
     "timeout": "{who} did not answer in time.",
+    "schema": "{who} gave an answer that does not fit the schema.",
 }
 _OTHERWISE: Final = "{who} failed."
 _NAME: Final = re.compile(r"[\w.\[\] -]{1,80}")
@@ -56,6 +57,7 @@ def error(fault: PRSMError) -> PRSMError:
         return fault
     told = copy.copy(fault)
     told.attempts = attempts
+    told.answer = None if fault.answer is None else inference(fault.answer)
     if not _ours(fault.provider, fault.details):
         told.message = _message(fault.code, str(fault.provider), fault.details, fault.inference_id)
         told.details = _details(fault.details)
@@ -74,7 +76,8 @@ def record(known: Record) -> Record:
         details = said.get("details") or {}
         message = _message(str(said.get("code")), str(known.provider), details, known.id)
         said = {**said, "message": message, "details": _details(details)}
-    return msgspec.structs.replace(known, error=said, inference=None if answer is None else inference(answer))
+    told = None if answer is None else inference(answer)
+    return msgspec.structs.replace(known, error=said, inference=told, attempts=tuple(map(_attempt, known.attempts)))
 
 
 def inference(answer: Inference) -> Inference:

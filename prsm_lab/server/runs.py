@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from prsm_lab.types import JSON, Request
 
 MOST_QUESTIONS: Final = 100_000
+MOST_RECEIPTS: Final = 2000
+LONGEST_ID: Final = 64
 
 
 async def begin(visit: Visit) -> Response:
@@ -40,6 +42,23 @@ async def recall(visit: Visit) -> Response:
     questions = _questions(visit, body)
     known = await visit.house.engine.recall(questions, reading.mine(visit.key, body.get("scope", "")) or "")
     return replies.document({"inferences": [None if one is None else outside.inference(one) for one in known]})
+
+
+async def receipts(visit: Visit) -> Response:
+    """`POST /v1/runs/receipts`: what this person's answers went through."""
+    visit.need("read")
+    ids: Any = (await visit.body()).get("ids")
+    if (
+        not isinstance(ids, list)
+        or len(ids) > MOST_RECEIPTS
+        or not all(isinstance(one, str) and len(one) <= LONGEST_ID for one in ids)
+    ):
+        raise InvalidRequestError(
+            f"ids must be a list of at most {MOST_RECEIPTS:,} ids of inferences.",
+            details={"parameter": "ids", "expected_type": "list"},
+        )
+    found = await visit.house.engine.receipts(ids, person=visit.person)
+    return replies.document({"records": [outside.record(one) for one in found]})
 
 
 async def runs(visit: Visit) -> Response:

@@ -8,6 +8,7 @@ from prsm_lab.server.batches import MOST, STRATEGIES
 from prsm_lab.server.keys import SCOPES, TIERS
 from prsm_lab.server.openai import MOST_CHOICES, MOST_LOGPROBS
 from prsm_lab.server.reading import EXTRAS, LONGEST_SECONDS
+from prsm_lab.server.runs import LONGEST_ID, MOST_RECEIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -323,6 +324,7 @@ BODIES: Final[JSON] = {
     "PreferencesRequest": named(PREFERENCES, "What a key's questions leave open.", required=(), closed=True),
     "NewKey": named(_NEW_KEY, "A key to be made.", required=("name",), closed=True),
     "RunRequest": named({"run": ref("Whole.Run"), **_PACKED}),
+    "ReceiptsRequest": named({"ids": listed(text(maxLength=LONGEST_ID), "Ids of inferences.", maxItems=MOST_RECEIPTS)}),
     "RecallRequest": named({"scope": maybe(text(maxLength=200)), **_PACKED}, required=tuple(_PACKED)),
 }  # fmt: skip
 """Schemas of request bodies, by name."""

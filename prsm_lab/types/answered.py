@@ -63,6 +63,17 @@ class Delta(Value, frozen=True, kw_only=True):
         return self.text
 
 
+class Quota(Value, frozen=True, kw_only=True):
+    """One of a provider's limits, as it stood when it answered."""
+
+    kind: str
+    """`requests`, `tokens`, `input_tokens` or `output_tokens`."""
+    limit: int | None = None
+    remaining: int | None = None
+    reset: float | None = None
+    """Seconds from the answer until it is whole again."""
+
+
 class Reply(Value, frozen=True, kw_only=True):
     """A provider's whole answer, or what there was of it when it broke (then `finish_reason` is None)."""
 
@@ -83,6 +94,8 @@ class Reply(Value, frozen=True, kw_only=True):
     """Log probabilities of the tokens in OpenAI's shape, where they were asked for and the provider gives them."""
     repaired: bool = False
     """Lone surrogates or invalid bytes in the text were replaced."""
+    limits: tuple[Quota, ...] = ()
+    """What the provider said of its limits beside this answer; empty: nothing, or it was not looked at."""
 
 
 class Attempt(Value, frozen=True, kw_only=True):
@@ -140,6 +153,8 @@ class Inference(Value, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
     logprobs: JSON | None = None
     sample: int = 0
+    structured: str | None = None
+    """How an answer that fits a schema was asked for: `schema` (the provider's structured mode), `tool`, `prompt`."""
 
     @property
     def choices(self) -> list[JSON]:

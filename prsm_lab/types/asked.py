@@ -65,6 +65,10 @@ class Routing(Value, frozen=True, kw_only=True):
     """The models that may answer, by the catalogue's names; None: all."""
     on_unsupported: Literal["refuse", "drop"] = "refuse"
     """An option that the model does not take is an error, or is left out and listed in `dropped`."""
+    rpm: int | None = None
+    """Most requests a minute at each model that is asked, in every sliding minute; None: what the provider allows."""
+    tpm: int | None = None
+    """Most tokens a minute, prompt and answer together."""
 
 
 class CachePolicy(Value, frozen=True, kw_only=True):
@@ -89,6 +93,8 @@ class Request(Value, frozen=True, kw_only=True):
     """Total deadline in seconds: all attempts, waits and fallbacks together."""
     sample: int = 0
     """Distinguishes repeated asks of one question; part of the fingerprint."""
+    warm: bool = False
+    """Others of its run begin like it: where a provider's prompt cache keeps only what is marked, mark it."""
     run: str | None = None
     """Id of the run that asks, if one does."""
     id: str | None = None
