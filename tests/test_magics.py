@@ -286,3 +286,13 @@ def test_a_kernel_completes_models_in_the_first_line_of_a_cell(kernel):
 
     assert set(reply["matches"]) == {"gpt-4.1-mini"}
     assert typed[reply["cursor_start"] : reply["cursor_end"]] == "gpt-4.1-mi"
+
+
+def test_the_kernels_budget_is_set_shown_and_taken_away(shell):
+    """It is the session's: other kernels have their own."""
+    assert shell.run_line_magic("prsm", "budget") is None
+    assert repr(shell.run_line_magic("prsm", "budget 2.00")) == "<Allowance $2.00 in this session: $0.00 spent>"
+    assert shell.run_line_magic("prsm", "budget").left == 2.0
+    assert shell.run_line_magic("prsm", "budget off") is None
+    with pytest.raises(UsageError, match="no number"):
+        shell.run_line_magic("prsm", "budget much")

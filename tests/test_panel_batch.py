@@ -11,6 +11,7 @@ from hostile import HOSTILE, harmless
 import prsm_lab as lab
 from prsm_lab import emulator, errors
 from prsm_lab.emulator import Rule
+from prsm_lab.panels import still
 
 ROWS = pd.DataFrame({"q": [f"question {n}" for n in range(30)]})
 
@@ -316,3 +317,39 @@ def test_the_time_is_that_of_the_run(client):
     panel.start()
     seconds = panel.result().attrs["prsm"]["totals"]["seconds"]
     assert panel.frame.attrs["prsm"]["totals"]["seconds"] == seconds > 0
+
+
+def test_a_run_is_paused_and_retuned_by_its_page(client, emu):
+    """As the page sends it; a figure that is none becomes the notice."""
+    emu.add(Rule("hang"))
+    panel = lab.panels.batch(ROWS, "Say {q}", model="gpt-4", client=client, max_concurrency=2, start=True)
+    emu.log.wait_for(lambda log: log.open_requests == 2)
+    panel.obey("retune", {"max_concurrency": 5})
+    emu.log.wait_for(lambda log: log.open_requests == 5)
+    panel.obey("pause", {})
+    shown = panel.snapshot()
+    panel.obey("retune", {"max_concurrency": 0})
+
+    assert (shown["paused"], shown["max_concurrency"], shown["max_cost"]) == (True, 5, None)
+    assert "max_concurrency" in panel.notice
+    panel.obey("resume", {})
+    assert not panel.snapshot()["paused"]
+    panel.stop()
+    panel.wait(10)
+
+
+def test_a_cap_leaves_rows_unsent_and_a_higher_one_asks_them(client, emu):
+    """They are no failures; the button asks the rest."""
+    panel = lab.panels.batch(ROWS, "Say {q}", model="gpt-4.1-mini", max_tokens=30, client=client, max_cost=0.0003)
+    panel.start()
+    panel.result()
+    capped = panel.snapshot()
+    panel.obey("retune", {"max_cost": 1})
+    panel.start()
+    frame = panel.result()
+
+    assert 0 < capped["not_sent"] < 30
+    assert (capped["failed"], capped["spent"] <= 0.0003) == (0, True)
+    assert f"{capped['not_sent']} not sent" in still.run(capped)
+    assert frame["response"].notna().all()
+    assert (panel.snapshot()["not_sent"], panel.snapshot()["max_cost"]) == (0, 1.0)

@@ -14,7 +14,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
-from prsm_lab import render
+from prsm_lab import checks, render
 from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.frames import asking
@@ -100,6 +100,34 @@ class BatchPanel(Panel):
         if self._job is not None and self.busy:
             self._job.cancel()
 
+    def pause(self) -> None:
+        """Send nothing new; what is in flight comes in."""
+        self._work.crew.pause()
+        self.changed()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._work.crew.resume()
+        self.changed()
+
+    def retune(self, *, max_concurrency: int | None = None, max_cost: float | str | None = "as it is") -> None:
+        """Change how the run goes, before it or while it works.
+
+        Args:
+            max_concurrency: Most questions in flight; None: as it is.
+            max_cost: USD that the run may spend, what it has paid included; None: no cap.
+
+        Raises:
+            InvalidRequestError: If a figure is none, or the cap is a share server's to keep.
+        """
+        if max_concurrency is not None:
+            if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int) or max_concurrency < 1:
+                raise checks.wrong("max_concurrency", "number of at least 1", max_concurrency)
+            self._work.crew.size = max_concurrency
+        if max_cost != "as it is":
+            self._work.max_cost = checks.number(max_cost, "max_cost", low=0)
+        self.changed()
+
     def wait(self, seconds: float | None = None) -> BatchPanel:
         """Block until the run has ended, at most so long; an interrupt stops it."""
         until = None if seconds is None else time.monotonic() + seconds
@@ -143,7 +171,9 @@ class BatchPanel(Panel):
     @property
     def commands(self) -> Mapping[str, Callable[..., None]]:
         """What the page may call."""
-        return {"start": self.start, "stop": self.stop}
+        return {
+            "start": self.start, "stop": self.stop, "pause": self.pause, "resume": self.resume, "retune": self.retune,
+        }  # fmt: skip
 
     def snapshot(self) -> JSON:
         """All that is shown."""
@@ -154,13 +184,15 @@ class BatchPanel(Panel):
             spent = tally.spent if tally.spent or not tally.unpriced else None  # not known is no nought
             return {
                 "state": self._state, "run": self.run, "rows": tally.rows, "done": tally.done, "asked": tally.asked,
-                "reused": tally.reused, "failed": tally.failed, "left": left, "spent": spent,
+                "reused": tally.reused, "failed": tally.failed - tally.unaffordable, "left": left, "spent": spent,
                 "saved": tally.saved, "unpriced": tally.unpriced, "simulated": tally.simulated, "rate": rate,
                 "eta_ms": left / rate * 1000 if rate and self._state == "running" else None,
                 "took_ms": None if self._job is None else tally.seconds * 1000,
                 "errors": [{"code": code, "n": n, "message": text} for code, (n, text) in sorted(self._errors.items())],
                 "latencies": [round(value) for value in self._latencies], "p50_ms": _quantile(latencies, 0.5),
                 "p95_ms": _quantile(latencies, 0.95), "first": [_shown(*row) for row in self._work.first(FIRST)],
+                "paused": self._work.crew.paused and self.busy, "max_concurrency": self._work.crew.size,
+                "max_cost": self._work.max_cost, "not_sent": tally.unaffordable,
                 "code": self._code, "notice": render.plain(self.notice),
             }  # fmt: skip
 

@@ -83,9 +83,10 @@ _STATES: Final = {
 def run(state: dict[str, Any]) -> str:
     """Return a run's figures: rows, money, errors, the first rows."""
     spent = _cost(state["spent"], state["unpriced"])
+    unsent = f" + {state['not_sent']:,} not sent" if state["not_sent"] else ""
     found = {
         "run": html.escape(state["run"]), "state": _STATES[state["state"]],
-        "rows": f"{state['done']:,} of {state['rows']:,}", "failed": f"{state['failed']:,}",
+        "rows": f"{state['done']:,} of {state['rows']:,}", "failed": f"{state['failed']:,}{unsent}",
         "reused": f"{state['reused']:,}", "spent": spent,
         "latency": f"{_span('half under', state['p50_ms'])}, {_span('95 % under', state['p95_ms'])}",
     }  # fmt: skip

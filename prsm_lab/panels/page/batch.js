@@ -66,6 +66,15 @@ function sketch() {
   };
 }
 
+/** A figure that can be set; what is being typed is left alone. */
+function number(name, attributes, set) {
+  const field = h('input', { type: 'number', ...attributes, onchange: () => set(field.value === '' ? null : Number(field.value)) });
+  return {
+    el: h('label', { className: 'number' }, name, field),
+    show: (value) => { if (field.ownerDocument.activeElement !== field) field.value = known(value) ? value : ''; },
+  };
+}
+
 /** The button that is there; the keyboard's place stays on the one that takes its place. */
 function swap(start, stop, running, again) {
   const here = document.activeElement;
@@ -101,24 +110,31 @@ const panel = {
       (one) => [String(one.row), one.model, one.failed ? h('span', { className: 'bad' }, one.text) : one.text, one.failed ? '' : money(one.cost)]);
     const notice = h('div', { className: 'notice', role: 'alert' });
     const code = h('pre', { className: 'code', title: 'The same in code' });
-    // The place of the next controls (a cap on spending, pause, concurrency) is behind `stop` in this row.
-    root.append(h('div', { className: 'row' }, start, stop, state, took, label, run), bar,
+    const pause = h('button', { className: 'pause', onclick: () => act(pause.dataset.does) }, 'Pause');
+    const atOnce = number('At once', { min: 1, step: 1 }, (value) => value && act('retune', { max_concurrency: value }));
+    const cap = number('Cap $', { min: 0, step: 'any', placeholder: 'none' }, (value) => act('retune', { max_cost: value }));
+    root.append(h('div', { className: 'row' }, start, stop, pause, state, took, label, atOnce.el, cap.el, run), bar,
       h('div', { className: 'figures' }, ...[rows, spent, rate, left, reused, failed].map((one) => one.el)), notice, faults.el,
       latency.el, answers.el, code);
 
     function show(s) {
       const running = s.state === 'running';
       start.disabled = stop.disabled = false;
-      say(start, s.state === 'ready' ? 'Start' : s.left ? 'Go on' : 'Ask the failed again');
-      swap(start, stop, running, s.state !== 'done' || s.failed > 0);
-      say(state, WORDS[s.state]);
+      say(start, s.state === 'ready' ? 'Start' : s.left ? 'Go on' : s.not_sent ? 'Ask the rest' : 'Ask the failed again');
+      swap(start, stop, running, s.state !== 'done' || s.failed + s.not_sent > 0);
+      pause.hidden = !running;
+      pause.dataset.does = s.paused ? 'resume' : 'pause';
+      say(pause, s.paused ? 'Resume' : 'Pause');
+      atOnce.show(s.max_concurrency);
+      cap.show(s.max_cost);
+      say(state, s.paused ? 'paused' : WORDS[s.state]);
       state.className = `state ${s.state}`;
       say(took, known(s.took_ms) ? span(s.took_ms) : '');
       label.hidden = !s.simulated;
       say(run, s.run);
       const share = (n) => `${s.rows ? (n / s.rows * 100).toFixed(2) : 0}%`;
-      good.style.width = share(s.done - s.failed);
-      bad.style.width = share(s.failed);
+      good.style.width = share(s.done - s.failed - s.not_sent);
+      bad.style.width = share(s.failed + s.not_sent);
       bar.setAttribute('aria-valuemax', s.rows);
       bar.setAttribute('aria-valuenow', s.done);
       rows.say(`${count(s.done)} / ${count(s.rows)}`);
@@ -126,7 +142,7 @@ const panel = {
       rate.say(known(s.rate) ? (s.rate >= 10 ? count(s.rate) : s.rate.toFixed(1)) : '–');
       left.say(running && known(s.eta_ms) ? `≈ ${span(s.eta_ms)}` : `${count(s.left)} rows`);
       reused.say(count(s.reused), s.reused && s.saved ? `${money(s.saved)} saved` : '');
-      failed.say(count(s.failed));
+      failed.say(count(s.failed), s.not_sent ? `${count(s.not_sent)} not sent` : '');
       faults.draw(s.errors);
       latency.draw(s.latencies, s.p50_ms, s.p95_ms);
       answers.draw(s.first);
