@@ -13,11 +13,12 @@ from prsm_lab import ask
 from prsm_lab.client import default_client
 from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError
-from prsm_lab.frames import background, progress, prompts, work
+from prsm_lab.frames import background, convert, output, progress, prompts, work
 from prsm_lab.frames import data as rows_of
 from prsm_lab.frames.variants import Variant, variants
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
     from prsm_lab.client import Client
@@ -54,6 +55,11 @@ class Running(ask.Ask, total=False):
     """Ask equal questions once and fill the answer in everywhere (default)."""
     background: bool
     """Return a `Job` at once instead of the frame at the end."""
+    returns: Literal["pandas", "polars", "arrow"]
+    """Kind of the frame; default pandas. Polars frames have no index and no attrs; Arrow's metadata has `b"prsm"`."""
+    output: str | os.PathLike[str]
+    """A directory for parquet parts, whose `Output` is returned instead of a frame: memory stays flat. The same call
+    again asks only what is missing. Each part of 5,000 rows is a run of its own."""
     on_error: Literal["record", "raise"]
     """Failed rows have `error` and `error_code` set, or the first one is raised when the run has ended."""
     progress: bool
@@ -126,6 +132,8 @@ def batch(
     >>> lab.batch([{"q": "2 + 2?"}], "{q}", model="gpt-4", client=client, progress=False)["response"].tolist()
     ['4']
     """
+    if "output" in options:
+        return _write(output.Writing(data, options, lambda rows, o: one_model(rows, prompt, model, system, o)))
     return _wait(one_model(data, prompt, model, system, options), options)
 
 
@@ -133,6 +141,8 @@ async def abatch(
     data: object, prompt: Prompt, *, model: str, system: str | None = None, **options: Unpack[Running]
 ) -> pd.DataFrame:
     """Ask one model about every row; see `batch`."""
+    if "output" in options:
+        return await _awrite(output.Writing(data, options, lambda rows, o: one_model(rows, prompt, model, system, o)))
     return await _await(one_model(data, prompt, model, system, options), options)
 
 
@@ -160,6 +170,10 @@ def compare(
     >>> found["model"].tolist()
     ['gpt-4', 'claude-3-opus']
     """
+    if "output" in options:
+        return _write(
+            output.Writing(data, options, lambda r, o: many_models(r, prompt, models, system, grid or {}, samples, o))
+        )
     return _wait(many_models(data, prompt, models, system, grid or {}, samples, options), options)
 
 
@@ -168,6 +182,10 @@ async def acompare(
     grid: Mapping[str, Sequence[Any]] | None = None, samples: int = 1, **options: Unpack[Running],
 ) -> pd.DataFrame:  # fmt: skip
     """Ask several models, prompts or settings about every row; see `compare`."""
+    if "output" in options:
+        return await _awrite(
+            output.Writing(data, options, lambda r, o: many_models(r, prompt, models, system, grid or {}, samples, o))
+        )
     return await _await(many_models(data, prompt, models, system, grid or {}, samples, options), options)
 
 
@@ -220,6 +238,9 @@ def _work(
     settings: dict[str, Any] = {name: value for name, value in options.items() if name in _RUN_OPTIONS}
     client = settings.pop("client", None) or default_client()
     settings.pop("background", None)  # who waits is no matter of the run
+    convert.check(settings.pop("returns", "pandas"))
+    if settings.pop("output", None) is not None:
+        raise InvalidRequestError("output= goes with batch and compare.", details={"parameter": "output"})
     plan = work.Plan(kind=kind, **settings)
     question = {name: value for name, value in options.items() if name not in _RUN_OPTIONS}
     return work.Work(client, data, ways, system=system, question=question, plan=plan, index=index)
@@ -230,7 +251,7 @@ def _wait(asked: work.Work, options: Running) -> pd.DataFrame:
         return cast("pd.DataFrame", background.begin(asked))  # who passes background=True knows that it is a Job
     with progress.shown(asked.tally, wanted=asked.plan.progress) as bar:
         portal.call(asked.run(), tick=bar)
-    return asked.result()
+    return cast("pd.DataFrame", convert.returned(asked.result(), options.get("returns", "pandas")))
 
 
 async def _await(asked: work.Work, options: Running) -> pd.DataFrame:
@@ -238,4 +259,20 @@ async def _await(asked: work.Work, options: Running) -> pd.DataFrame:
         return cast("pd.DataFrame", background.begin(asked))
     with progress.shown(asked.tally, wanted=asked.plan.progress) as bar:
         await portal.arun(asked.run(), tick=bar)
-    return asked.result()
+    return cast("pd.DataFrame", convert.returned(asked.result(), options.get("returns", "pandas")))
+
+
+def _write(writing: output.Writing) -> pd.DataFrame:
+    for asked in writing.works():
+        with progress.shown(asked.tally, wanted=asked.plan.progress) as bar:
+            portal.call(asked.run(), tick=bar)
+        writing.keep(asked)
+    return cast("pd.DataFrame", writing.output)  # who passes output= knows that it is an Output
+
+
+async def _awrite(writing: output.Writing) -> pd.DataFrame:
+    for asked in writing.works():
+        with progress.shown(asked.tally, wanted=asked.plan.progress) as bar:
+            await portal.arun(asked.run(), tick=bar)
+        writing.keep(asked)
+    return cast("pd.DataFrame", writing.output)

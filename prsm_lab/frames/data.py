@@ -11,6 +11,7 @@ import pandas as pd
 
 from prsm_lab import datasets
 from prsm_lab.errors import InvalidRequestError, NotFoundError
+from prsm_lab.frames import convert
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +44,8 @@ def frame(data: object) -> pd.DataFrame:
     """Return rows as a DataFrame; a frame is returned as it is and never changed.
 
     Args:
-        data: DataFrame, Series, list of str, list of dicts, a path (csv, tsv, jsonl, parquet), or the name of a
-            bundled dataset.
+        data: DataFrame or Series (pandas, Polars, Arrow), list of str, list of dicts, a path (csv, tsv, jsonl, parquet),
+            or the name of a bundled dataset.
 
     Raises:
         InvalidRequestError: If it is none of these, or a file cannot be read as what its name says.
@@ -59,6 +60,8 @@ def frame(data: object) -> pd.DataFrame:
         return data.to_frame("text" if data.name is None else data.name)
     if isinstance(data, (str, Path)):
         return _read(data)
+    if convert.speaks_arrow(data):
+        return convert.from_arrow(data)
     if isinstance(data, Sequence) and not isinstance(data, bytes):
         if all(isinstance(row, str) or row is None for row in data):
             return _of({"text": list(data)})
