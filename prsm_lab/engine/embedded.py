@@ -109,6 +109,7 @@ class Embedded:
         id = request.id or new_id()  # noqa: A001 -- the seed's word
         try:
             targets, key = self._planned(request)
+            self._plans.pop(identity(request), None)  # it is asked once: a long run's plans go as it goes
         except PRSMError as error:
             self._ledger.start(id, request, fingerprint(request, ()), scope=request.scope, created=created)
             await self._record_failure(id, error)

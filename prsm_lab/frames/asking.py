@@ -111,7 +111,7 @@ def batch(
     """Ask one model about every row; the frame comes back with the answers as columns.
 
     Args:
-        data: DataFrame, Series, list of texts or dicts, a path, or a dataset's name.
+        data: DataFrame or Series (pandas, Polars, Arrow), list of texts or dicts, a path, or a dataset's name.
         prompt: Template over column names, chat messages of templates, `lab.col(name)`, or a function of the row; with
             images or PDFs a list, `["What is on {name}?", lab.image("{path}")]`.
         model: Name of the model.

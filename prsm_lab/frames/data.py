@@ -44,8 +44,8 @@ def frame(data: object) -> pd.DataFrame:
     """Return rows as a DataFrame; a frame is returned as it is and never changed.
 
     Args:
-        data: DataFrame or Series (pandas, Polars, Arrow), list of str, list of dicts, a path (csv, tsv, jsonl, parquet),
-            or the name of a bundled dataset.
+        data: DataFrame or Series (pandas, Polars, Arrow), list of str, list of dicts, a path (csv, tsv, jsonl,
+            parquet), or the name of a bundled dataset.
 
     Raises:
         InvalidRequestError: If it is none of these, or a file cannot be read as what its name says.

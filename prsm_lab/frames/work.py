@@ -89,6 +89,11 @@ class Work:
         """Who asks: its size may change while it works."""
 
     @property
+    def shape(self) -> str:
+        """What the result's columns are, as text: two runs of the same questions may lay them out otherwise."""
+        return repr([self._spec[name] for name in ("asked", "columns", "more", "prefix")])
+
+    @property
     def max_cost(self) -> float | None:
         """USD that the run may spend; may be set while it works."""
         return self.plan.max_cost
