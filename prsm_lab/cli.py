@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prsm_lab import commands as commands_
 from prsm_lab.errors import PRSMError
 
 if TYPE_CHECKING:
@@ -15,18 +16,21 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; errors of ours are one line and exit code 1.
+    """Run one command: 0 all is well, 1 some rows failed, 2 it could not be done (a line says why), 130 interrupted.
 
     Args:
         argv: Arguments without the program's name; default the process's.
     """
     parser = _parser()
-    given = parser.parse_args(argv)
+    given, rest = parser.parse_known_args(argv)
+    if rest and given.command is not _emulate:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    given.rest = rest
     try:
         return int(given.command(given))
-    except (PRSMError, ValueError) as error:
+    except (PRSMError, ValueError, OSError) as error:
         print(f"prsm-lab: {error}", file=sys.stderr)
-        return 1
+        return 2
     except KeyboardInterrupt:
         print("\nprsm-lab: interrupted; what was answered is kept, the same command goes on.", file=sys.stderr)
         return 130
@@ -42,29 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("prsm-lab-demo.html"), help="where the report goes")
     demo.add_argument("--yes", action="store_true", help="with --live: do not ask")
 
-    for name, function, words in (
-        ("batch", _batch, "ask one model about every row"),
-        ("compare", _compare, "ask several"),
-    ):
-        asking = _command(commands, name, function, words)
-        asking.add_argument("data", help="csv, tsv, jsonl or parquet file, or a dataset's name")
-        asking.add_argument("--prompt", required=True, help='template, e.g. "Answer: {question}"')
-        asking.add_argument("--system")
-        asking.add_argument("--model", required=True, action="append", help="may be given several times with compare")
-        asking.add_argument("--max-tokens", type=int)
-        asking.add_argument("--temperature", type=float)
-        asking.add_argument("--max-concurrency", type=int, default=16)
-        asking.add_argument("--run", help="name of the run")
-        asking.add_argument("--fresh", action="store_true", help="ask anew what is already answered")
-        asking.add_argument("--out", type=Path, help="csv, jsonl or parquet; default: print")
-
+    commands_.add(commands, _command)
     models = _command(commands, "models", _models, "what is known of models")
     models.add_argument("--provider")
-    _command(commands, "runs", _runs, "past runs")
-    usage = _command(commands, "usage", _usage, "what it cost")
-    usage.add_argument("--days", type=int, default=30)
-    emulate = _command(commands, "emulate", _emulate, "simulate the providers on loopback")
-    emulate.add_argument("rest", nargs=argparse.REMAINDER)
+    _command(commands, "emulate", _emulate, "simulate the providers on loopback: --port, --seed, --latency-scale …")
     _serving(commands)
     ledger = _command(commands, "ledger", _ledger, "check, prune or export the ledger")
     ledger.add_argument("action", choices=("check", "prune", "export"))
@@ -112,43 +97,6 @@ def _demo(given: argparse.Namespace) -> int:
     return demo.run(demo.Choice(rows=given.rows, out=given.out, live=given.live, yes=given.yes))
 
 
-def _asked(given: argparse.Namespace) -> dict[str, Any]:
-    options = {"max_tokens": given.max_tokens, "temperature": given.temperature, "run": given.run}
-    set_here = {name: value for name, value in options.items() if value is not None}
-    return {**set_here, "fresh": given.fresh, "max_concurrency": given.max_concurrency, "system": given.system}
-
-
-def _batch(given: argparse.Namespace) -> int:
-    from prsm_lab import frames
-
-    if len(given.model) > 1:
-        raise ValueError("batch asks one model; use compare for several")
-    return _written(frames.batch(given.data, given.prompt, model=given.model[0], **_asked(given)), given.out)
-
-
-def _compare(given: argparse.Namespace) -> int:
-    from prsm_lab import frames
-
-    results = frames.compare(given.data, given.prompt, models=given.model, **_asked(given))
-    code = _written(results, given.out)
-    print(frames.summarize(results).to_string(index=False), file=sys.stderr)
-    return code
-
-
-def _written(results: Any, out: Path | None) -> int:
-    if out is None:
-        results.to_csv(sys.stdout, index=False)
-    elif out.suffix == ".parquet":
-        results.to_parquet(out)
-    elif out.suffix in (".jsonl", ".ndjson"):
-        results.to_json(out, orient="records", lines=True)
-    elif out.suffix == ".csv":
-        results.to_csv(out, index=False)
-    else:
-        raise ValueError(f"{out} ends in none of .csv, .jsonl, .parquet")
-    return 1 if results["error_code"].notna().any() else 0
-
-
 def _models(given: argparse.Namespace) -> int:
     from prsm_lab import catalog
 
@@ -156,24 +104,6 @@ def _models(given: argparse.Namespace) -> int:
     shown = frame if given.provider is None else frame[frame["provider"] == given.provider]
     columns = ["model", "provider", "input", "output", "context", "quality", "retired", "successor"]
     print(shown[columns].to_string(index=False, na_rep="–"))
-    return 0
-
-
-def _runs(_: argparse.Namespace) -> int:
-    from prsm_lab import frames
-
-    print(frames.runs().to_string(index=False, na_rep="–"))
-    return 0
-
-
-def _usage(given: argparse.Namespace) -> int:
-    from prsm_lab.client import default_client
-
-    report = default_client().inference.analytics(f"last_{given.days}_days")
-    for name in report.__struct_fields__:
-        if name != "groups":
-            value = getattr(report, name)
-            print(f"{name:20} {'–' if value is None else value}")
     return 0
 
 

@@ -87,6 +87,10 @@ class Job:
             tally.spent, tally.unpriced, seconds, fresh / seconds if fresh > 0 and seconds > 0 else None,
         )  # fmt: skip
 
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the end, at most so long; tell whether it has come."""
+        return self._job.wait(seconds)
+
     def results(self) -> pd.DataFrame:
         """Return the frame so far, at once; rows that are not answered yet are NA."""
         return self._work.result(final=False)
