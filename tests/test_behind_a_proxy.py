@@ -484,7 +484,7 @@ def test_the_command_refuses_a_slip_before_it_serves():
     command = [sys.executable, "-m", "prsm_lab", "serve", "--port", "0", "--workers", "2", "--allow-host", "https://hub.example.org"]  # fmt: skip
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("prsm-lab: hosts names")
     assert len(ended.stderr.splitlines()) == 1
 

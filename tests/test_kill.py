@@ -74,9 +74,9 @@ def paid_twice(arrivals, kills: list[float]) -> int:
 
 
 def test_after_kill_9_the_same_call_asks_only_what_was_not_delivered(emu, tmp_path):
-    """Killed three times at drawn points, interpreter and all, then left to finish."""
+    """Killed at a drawn point, interpreter and all, then left to finish; the next test kills more often."""
     ledger, kills = tmp_path / "ledger.db", []
-    for reached in sorted(random.Random(29).sample(range(1, ROWS - 3 * IN_FLIGHT), 3)):
+    for reached in sorted(random.Random(29).sample(range(1, ROWS - 3 * IN_FLIGHT), 1)):
         process = start(ledger)
         emu.log.wait_for(lambda log, n=reached: sum(e.done is not None for e in log.entries) >= n, 30)
         kills.append(time.monotonic())
