@@ -635,3 +635,19 @@ def test_mock_mode_never_reaches_a_provider(emu, monkeypatch):
         client.inference.create("claude-3-opus", "hi", fallback_providers=["openai"])
 
     assert len(emu.log) == 0
+
+
+@pytest.mark.parametrize("call", [lambda prompt: next(iter(())), lambda prompt: (_ for _ in ()).throw(KeyError("x"))])
+def test_a_function_that_fails_is_an_error_whatever_it_raises(call):
+    """A StopIteration would else be waited for for ever."""
+    with (
+        lab.Client(ledger=":memory:", providers={"mine": call}, max_retries=0, timeout=10) as client,
+        pytest.raises(errors.ProviderError, match="The function behind 'mine' raised"),
+    ):
+        client.inference.create("mine/x", "hi")
+
+
+def test_a_builtin_that_does_not_say_what_it_takes_is_given_the_text():
+    """Such as `str`."""
+    with lab.Client(ledger=":memory:", providers={"echo": str}) as client:
+        assert client.inference.create("echo/x", "hi").content == "hi"

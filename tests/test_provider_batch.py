@@ -475,6 +475,22 @@ def test_an_interrupted_call_is_taken_up_where_it_was(emulate, tmp_path):
     assert (found["response"].notna().all(), submissions(emu), billed(emu)) == (True, 1, {row: [0.5] for row in ROWS})
 
 
+def test_what_waits_in_a_batch_is_not_asked_in_real_time_as_well(emulate, tmp_path):
+    """Both would be paid; the error names the batch and both ways on, and `fresh=True` is a wish of its own."""
+    emu = emulate(seconds=0.6)
+    client = lab.Client(providers=emu.providers(), ledger=tmp_path / "bulk.db")
+    asyncio.run(_left(emu, client))
+    asked = {"model": CHAT, "client": client, "progress": False}
+
+    with pytest.raises(InvalidRequestError, match=r"wait in batches at openai \(batch_.*paid twice"):
+        lab.batch(ROWS, "{text}", **asked)
+    assert asyncio.run(_call(client))["response"].notna().all()
+    assert lab.batch(ROWS, "{text}", **asked)["response"].notna().all()
+    client.close()
+
+    assert billed(emu) == {row: [0.5] for row in ROWS}
+
+
 async def _left(emu: emulator.Emulator, client: lab.Client) -> None:
     """Begin a batch, and leave it as soon as it was asked after."""
     job = asyncio.create_task(_call(client))

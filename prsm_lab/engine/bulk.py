@@ -40,6 +40,23 @@ _HERE: Final[set[str]] = set()
 """Batches that this process is seeing to: one that it has left in the middle of its submission is an orphan as well."""
 
 
+def refuse_doubles(ledger: Ledger, run: str) -> None:
+    """Let a run not ask in real time what waits in a batch: both would be paid.
+
+    Raises:
+        InvalidRequestError: If a batch of the run has not ended.
+    """
+    waiting = kept.Bulks(ledger).waiting(run)
+    if waiting:
+        where = ", ".join(sorted({f"{bulk.provider} ({bulk.remote_id or 'being submitted'})" for bulk in waiting}))
+        raise InvalidRequestError(
+            f"Questions of {run} wait in batches at {where}; asked in real time as well, they would be paid twice. "
+            "mode='provider_batch' fetches them; with deadline='1s' it cancels them and asks in real time what they "
+            "had not answered. Nothing was sent.",
+            details={"parameter": "mode"},
+        )
+
+
 class Choice(NamedTuple):
     """Where a question goes."""
 

@@ -21,7 +21,7 @@ from prsm_lab.catalog import prices
 from prsm_lab.engine import plan, portal, structured
 from prsm_lab.engine.attempts import Attempts
 from prsm_lab.engine.budget import Budgets
-from prsm_lab.engine.bulk import Bulks, Choice
+from prsm_lab.engine.bulk import Bulks, Choice, refuse_doubles
 from prsm_lab.engine.bulk_budget import Till
 from prsm_lab.engine.concluding import conclude, served_again
 from prsm_lab.engine.health import Health
@@ -169,6 +169,8 @@ class Embedded:
 
     async def begin(self, run: Run, requests: Sequence[Request]) -> None:
         """Write down what a run asks, before it asks."""
+        if not run.batched and not run.fresh:
+            refuse_doubles(self._ledger, run.id)
         self._plans = {}
         keys = []
         for request in requests:

@@ -249,7 +249,7 @@ class Work:
         lacks = [outcome.message if isinstance(outcome, PRSMError) else True for outcome in self._outcomes]
         return Run(
             id=self.id, name=self.plan.run, scope=self.plan.run or "", kind=self.plan.kind, created=time.time(),
-            max_cost=self.plan.max_cost, fresh=self.plan.fresh,
+            max_cost=self.plan.max_cost, fresh=self.plan.fresh, batched=self.plan.mode == "provider_batch",
             spec={**self._spec, "asked_rows": lacks if None in self._requests else None}, data=packing.pack(self._data),
         )  # fmt: skip
 

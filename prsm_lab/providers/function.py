@@ -35,11 +35,9 @@ class Function:
         self.name = name
         self.origin = f"function:{name}:{getattr(call, '__qualname__', type(call).__name__)}"
         self._call = call
-        names = list(inspect.signature(call).parameters)
-        self._takes_messages = bool(names) and names[0] == "messages"
-        self._takes_options = any(
-            parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in inspect.signature(call).parameters.values()
-        )
+        takes = _parameters(call)
+        self._takes_messages = bool(takes) and takes[0].name == "messages"
+        self._takes_options = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes)
 
     async def ready(self) -> None:
         """Nothing is slow to load."""
@@ -90,11 +88,26 @@ class Function:
             return await self._call(first, **options)
         if inspect.isasyncgenfunction(self._call) or inspect.isgeneratorfunction(self._call):
             return self._call(first, **options)
-        result = await asyncio.to_thread(self._call, first, **options)
+        result = await asyncio.to_thread(_called, self._call, first, options)
         return await result if inspect.isawaitable(result) else result
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+def _parameters(call: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(call).parameters.values())
+    except ValueError:  # a builtin that does not say: `str`
+        return []
+
+
+def _called(call: Callable[..., Any], first: Any, options: dict[str, Any]) -> Any:
+    """A StopIteration cannot pass through a future: whoever waits for it would wait for ever."""
+    try:
+        return call(first, **options)
+    except StopIteration as end:
+        raise RuntimeError("StopIteration") from end
 
 
 def _next(pieces: Iterator[Any]) -> Any:

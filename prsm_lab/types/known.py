@@ -81,6 +81,8 @@ class Run(Value, frozen=True, kw_only=True):
     """USD that it may spend in all its sittings; not kept."""
     fresh: bool = False
     """Does it ask everything anew? Not kept."""
+    batched: bool = False
+    """Does it ask through providers' batches? Not kept."""
     questions: int = 0
     answered: int = 0
     failed: int = 0
