@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from hostile import HOSTILE
 
-from prsm_lab import console, emulator
+from prsm_lab import cli, console, emulator
 from prsm_lab.emulator import Rule
 
 MODEL = "gpt-4.1-mini"
@@ -30,32 +30,36 @@ def emu():
 
 
 @pytest.fixture
-def shell(emu, tmp_path):
-    """Run a command in a folder with 30 rows; the ledger is its own."""
+def shell(emu, tmp_path, monkeypatch, capfd):
+    """Run a command in a folder with 30 rows and a ledger of its own: here, or in a process of its own."""
     emu.clear()
     pd.DataFrame({"q": [f"Number {n}?" for n in range(30)]}).to_csv(tmp_path / "rows.csv", index=False)
-    environ = {**os.environ, **emu.environ(), "PRSM_LEDGER": str(tmp_path / "ledger.db"), "COLUMNS": "80"}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("prsm_lab.client._default", None)
+    for name, value in {**emu.environ(), "PRSM_LEDGER": str(tmp_path / "ledger.db"), "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
 
     def run(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=tmp_path,
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            input=given,
-            check=False,
-        )
+        if given is not None:
+            return subprocess.run(
+                [*COMMAND, *arguments], capture_output=True, text=True, timeout=50, input=given, check=False
+            )
+        capfd.readouterr()
+        try:
+            code = cli.main(arguments)
+        except SystemExit as end:  # argparse's own
+            code = int(end.code or 0)
+        said = capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
 
-    run.environ, run.folder = environ, tmp_path
+    run.folder = tmp_path
     return run
 
 
 def test_a_pipe_gets_data_and_the_words_go_elsewhere(shell, emu):
     """No bar where nobody watches; the last line says what came of it; the second time nothing is asked."""
-    first = shell("batch", "rows.csv", *ASK)
-    again = shell("batch", "rows.csv", *ASK, "--out", "-")
+    first = shell("batch", "rows.csv", *ASK, given="")
+    again = shell("batch", "rows.csv", *ASK, "--out", "-", given="")
 
     assert (first.returncode, again.returncode) == (0, 0)
     assert pd.read_csv(io.StringIO(first.stdout))["response"].notna().sum() == 30
@@ -119,7 +123,7 @@ def test_ctrl_c_keeps_what_was_answered_and_the_same_command_goes_on(shell, emu)
     """It says so; the provider's streams are closed."""
     emu.add(Rule("hang", contains="Number 2"))
     command = [*COMMAND, "batch", "rows.csv", *ASK, "--max-concurrency", "4", "--out", "out.csv"]
-    process = subprocess.Popen(command, cwd=shell.folder, env=shell.environ, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     emu.log.wait_for(lambda log: log.open_requests == 4 and log.arrivals("Number 2"), 30)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=30)[1]
@@ -195,7 +199,7 @@ def test_on_a_terminal_a_person_sees_a_bar_and_a_table(shell):
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
     process = subprocess.Popen(
-        [*COMMAND, "batch", "rows.csv", *ASK, "--limit", "5"], cwd=shell.folder, env=shell.environ, stdin=slave,
+        [*COMMAND, "batch", "rows.csv", *ASK, "--limit", "5"], stdin=slave,
         stdout=slave, stderr=slave,
     )  # fmt: skip
     os.close(slave)

@@ -542,6 +542,7 @@ import prsm_lab as lab
 url, path, name = sys.argv[1:]
 with lab.Client(providers={"openai": {"base_url": url + "/v1", "api_key": "emulated"}}, ledger=path) as client:
     client.engine._pace._window, client.engine._pace._margin = 0.6, 0.6
+    lab.infer("warm up", model="gpt-4o", client=client, progress=False)  # imports take longer than the whole race
     print("ready", flush=True)
     sys.stdin.readline()
     found = lab.batch([f"{name} {n}" for n in range(20)], "{text}", model="gpt-4.1-mini", client=client, progress=False, rpm=12)
@@ -564,8 +565,9 @@ def test_two_processes_with_one_key_share_one_ceiling(emu, tmp_path):
     said = [json.loads(process.communicate(timeout=50)[0]) for process in both]
 
     assert (ready, said) == (["ready\n"] * 2, [20, 20])
-    assert most_in_a_window(emu.log.arrivals(), WINDOW) <= 12
-    overlap = [entry.prompt[:3] for entry in emu.log.arrivals()]
+    arrivals = [entry for entry in emu.log.arrivals() if entry.prompt != "warm up"]
+    assert most_in_a_window(arrivals, WINDOW) <= 12
+    overlap = [entry.prompt[:3] for entry in arrivals]
     assert overlap != sorted(overlap)  # they did run at once
 
 
