@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from prsm_lab import commands as commands_
 from prsm_lab.errors import PRSMError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+PIPE_CLOSED: Final = 141
+"""Exit code where the reader of standard output went away: 128 + SIGPIPE, as shells have it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,13 +32,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     given.rest = rest
     try:
-        return int(given.command(given))
+        return _done(given)
+    except BrokenPipeError:  # `| head` has read enough; what Python still holds for it must not fail at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except (PRSMError, ValueError, OSError) as error:
         print(f"prsm-lab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nprsm-lab: interrupted; what was answered is kept, the same command goes on.", file=sys.stderr)
         return 130
+
+
+def _done(given: argparse.Namespace) -> int:
+    code = int(given.command(given))
+    sys.stdout.flush()  # a closed pipe shows here, not at exit
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

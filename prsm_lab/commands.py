@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import re
@@ -14,7 +15,6 @@ from prsm_lab.errors import InvalidRequestError
 from prsm_lab.types import shown
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
@@ -50,7 +50,7 @@ def add(commands: Any, command: Any) -> None:
     retry.add_argument("--max-cost", type=float, metavar="USD")
     _output(retry)
     runs = command(commands, "runs", _runs, "past runs")
-    runs.add_argument("--limit", type=int, default=console.PRINTED)
+    runs.add_argument("--limit", type=_count, default=console.PRINTED)
     runs.add_argument("--json", action="store_true")
     usage = command(commands, "usage", _usage, "what it cost")
     usage.add_argument("--days", type=int, default=30)
@@ -65,7 +65,7 @@ def _question(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--system", help="system message, or @file")
     parser.add_argument("--model", required=True, action="append")
-    parser.add_argument("--limit", type=int, help="only the first rows")
+    parser.add_argument("--limit", type=_count, help="only the first rows")
     asked = parser.add_argument_group("each question")
     asked.add_argument("--max-tokens", type=int)
     asked.add_argument("--temperature", type=float)
@@ -96,7 +96,7 @@ def _options(given: argparse.Namespace) -> dict[str, Any]:
     if given.system is not None:
         options["system"] = _text(given.system)
     if given.schema is not None:
-        options["schema"] = json.loads(given.schema.read_text("utf-8"))
+        options["schema"] = _parsed(given.schema.read_text("utf-8"), f"--schema {given.schema}")
     return options
 
 
@@ -107,13 +107,16 @@ def _text(given: str) -> str:
 
 def _prompts(given: Sequence[str]) -> str | dict[str, str]:
     """One prompt, or several by their names."""
-    if len(given) == 1:
-        return _text(given[0])
     named = [_NAMED.fullmatch(one) for one in given]
-    return {
-        found[1] if found else f"prompt {n}": _text(found[2] if found else one)
-        for n, (one, found) in enumerate(zip(given, named, strict=True), 1)
-    }
+    if len(given) == 1 and named[0] is None:
+        return _text(given[0])
+    made: dict[str, str] = {}
+    for n, (one, found) in enumerate(zip(given, named, strict=True), 1):
+        name = found[1] if found else f"prompt {n}"
+        if name in made:
+            raise InvalidRequestError(f"Two prompts are called {name!r}; give each --prompt NAME=… its own name.")
+        made[name] = _text(found[2] if found else one)
+    return made
 
 
 def _grid(given: Sequence[str]) -> dict[str, list[Any]]:
@@ -137,11 +140,32 @@ def _rows(given: argparse.Namespace) -> pd.DataFrame:
     from prsm_lab.frames import data
 
     if given.data == "-":
-        lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
-        table = data.frame([json.loads(line) for line in lines] if lines and lines[0].startswith("{") else lines)
+        lines = [(n, line) for n, line in enumerate(sys.stdin.read().split("\n"), 1) if line.strip()]
+        is_json = bool(lines) and lines[0][1].lstrip().startswith("{")
+        table = data.frame([_record(n, line) if is_json else line.rstrip("\r") for n, line in lines])
     else:
         table = data.frame(given.data)
     return table if given.limit is None else table.head(given.limit)
+
+
+def _record(number: int, line: str) -> dict[str, Any]:
+    found = _parsed(line, f"Line {number} of standard input")
+    if not isinstance(found, dict):
+        raise InvalidRequestError(f"Line {number} of standard input is no JSON object, as the first line is.")
+    return found
+
+
+def _parsed(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as fault:
+        raise InvalidRequestError(f"{what} is no JSON: {fault}") from fault
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows")
+    return int(text)
 
 
 @contextlib.contextmanager
@@ -168,6 +192,7 @@ def _batch(given: argparse.Namespace) -> int:
         raise InvalidRequestError("batch asks one model; use compare for several.")
     if len(given.prompt) > 1:
         raise InvalidRequestError("batch takes one prompt; use compare for several.")
+    console.check(given.out)
     with _client(given) as client:
         asked, prompt = _rows(given), _text(given.prompt[0])
         job: Any = frames.batch(
@@ -179,6 +204,7 @@ def _batch(given: argparse.Namespace) -> int:
 def _compare(given: argparse.Namespace) -> int:
     from prsm_lab import frames
 
+    console.check(given.out)
     with _client(given) as client:
         job: Any = frames.compare(
             _rows(given), _prompts(given.prompt), models=given.model, grid=_grid(given.grid), samples=given.samples,
@@ -194,6 +220,7 @@ def _compare(given: argparse.Namespace) -> int:
 def _estimate(given: argparse.Namespace) -> int:
     from prsm_lab import frames
 
+    console.check(given.out)
     options = _options(given)
     with _client(given) as client:
         found = frames.estimate(
@@ -231,6 +258,7 @@ def _estimated(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _retry(given: argparse.Namespace) -> int:
     from prsm_lab import frames
 
+    console.check(given.out)
     with contextlib.redirect_stdout(sys.stderr):
         codes = None if given.errors is None else given.errors.split(",")
         results = frames.retry(given.run, codes, max_cost=given.max_cost, progress=sys.stderr.isatty())

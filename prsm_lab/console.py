@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 SAY_SECONDS: Final = 10.0
 """Between two lines of progress, where nobody watches."""
 STOP_SECONDS: Final = 10.0
+LINE: Final = 200
 WIDEST: Final = 36
 """Characters of a cell of a printed table."""
+ENDINGS: Final = (".csv", ".jsonl", ".ndjson", ".parquet")
 PRINTED: Final = 20
 """Rows that a terminal is shown; a file or a pipe gets all."""
 _ANSWER: Final = ("model", "response", "error")
@@ -48,8 +50,20 @@ def watched(job: Job) -> pd.DataFrame:
         say(_line(job.progress))
         raise
     results = job.result()
-    say(_line(job.progress))
+    say(_line(job.progress) + (" · simulated" if results.attrs["prsm"]["simulated"] else ""))
+    for line in _why(results):
+        say(line)
     return results
+
+
+def _why(results: pd.DataFrame) -> list[str]:
+    """What failed, by code, with the first message of each: a file is not opened to learn that a key is wrong."""
+    prefix = results.attrs["prsm"]["prefix"]
+    failed = results[results[f"{prefix}error_code"].notna()]
+    return [
+        render.line(f"  {len(rows):,} x {code}: {rows[f'{prefix}error'].iloc[0]}", longest=LINE)
+        for code, rows in failed.groupby(f"{prefix}error_code", sort=False)
+    ]
 
 
 def _ended(job: Job, seconds: float) -> bool:
@@ -99,21 +113,38 @@ def written(results: pd.DataFrame, out: str | None) -> int:
     return 1 if results[f"{prefix}error_code"].notna().any() else 0
 
 
+def check(out: str | None) -> None:
+    """Refuse a place for results before they are paid for, where it can be seen then that they do not go there."""
+    if out is None or out == "-":
+        return
+    path = Path(out)
+    if path.suffix.lower() not in ENDINGS:
+        raise InvalidRequestError(f"{out} ends in none of .csv, .jsonl, .parquet.")
+    if not path.parent.is_dir():
+        raise InvalidRequestError(f"There is no folder {str(path.parent)!r} for --out; make it first.")
+    if path.is_dir():
+        raise InvalidRequestError(f"--out {out} is a folder; name a file in it.")
+    if path.suffix.lower() == ".parquet":
+        from prsm_lab.frames import convert
+
+        convert.pyarrow()
+
+
 def kept(frame: pd.DataFrame, out: str) -> int:
     """Write a file beside its place and rename it: what is there is whole."""
     if out == "-":
         frame.to_json(sys.stdout, orient="records", lines=True, force_ascii=False)
         return 0
+    check(out)
     path = Path(out)
+    ending = path.suffix.lower()
     part = path.with_name(f".{path.name}.part")
-    if path.suffix == ".parquet":
+    if ending == ".parquet":
         frame.to_parquet(part)
-    elif path.suffix in (".jsonl", ".ndjson"):
+    elif ending in (".jsonl", ".ndjson"):
         frame.to_json(part, orient="records", lines=True, force_ascii=False)
-    elif path.suffix == ".csv":
-        frame.to_csv(part, index=False)
     else:
-        raise InvalidRequestError(f"{out} ends in none of .csv, .jsonl, .parquet.")
+        frame.to_csv(part, index=False)
     part.replace(path)
     say(f"{len(frame):,} rows in {path}")
     return 0

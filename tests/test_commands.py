@@ -194,6 +194,69 @@ def test_what_cannot_be_done_is_said_in_a_line(shell, arguments, says):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--out", "out.xlsx"], "ends in none of"),
+        (["--out", "gone/out.csv"], "no folder 'gone'"),
+        (["--limit", "-1"], "no number of rows"),
+    ],
+)
+def test_what_is_wrong_with_the_way_out_is_said_before_it_is_paid_for(shell, emu, arguments, says):
+    """Nothing reaches a provider."""
+    done = shell("batch", "rows.csv", *ASK, *arguments)
+
+    assert (done.returncode, len(emu.log.arrivals())) == (2, 0)
+    assert says in done.stderr
+
+
+def test_one_prompt_may_have_a_name_and_two_may_not_have_the_same(shell, emu):
+    """A name is not part of what is asked, and no prompt is lost without a word."""
+    one = shell("compare", "rows.csv", "--limit", "1", "--prompt", "short={q}", "--model", MODEL)
+    asked = [entry.prompt for entry in emu.log.arrivals()]
+    two = shell("compare", "rows.csv", "--prompt", "a={q}", "--prompt", "a=Tell {q}", "--model", MODEL)
+
+    assert (one.returncode, asked) == (0, ["Number 0?"])
+    assert (two.returncode, len(emu.log.arrivals())) == (2, 1)
+    assert "Two prompts are called 'a'" in two.stderr
+
+
+def test_a_line_of_standard_input_ends_where_json_lines_end(shell, emu):
+    """Not at U+2028, which JSON allows in a text; a broken line is named."""
+    good = shell("batch", "-", "--prompt", "{text}", "--model", MODEL, given='{"text": "a\u2028b"}\n')
+    bad = shell("batch", "-", "--prompt", "{text}", "--model", MODEL, given='{"text": "a"}\n{"text":\n')
+
+    assert (good.returncode, [entry.prompt for entry in emu.log.arrivals()]) == (0, ["a\u2028b"])
+    assert (bad.returncode, "Line 2 of standard input" in bad.stderr) == (2, True)
+
+
+def test_a_reader_that_has_enough_is_no_error(shell):
+    """`prsm-lab batch … | head -1`."""
+    pd.DataFrame({"q": [f"{n} {'x' * 4000}" for n in range(60)]}).to_csv(shell.folder / "long.csv", index=False)
+    process = subprocess.Popen(
+        [*COMMAND, "batch", "long.csv", *ASK], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+
+    assert process.wait(30) == 141
+    assert said.count("\n") == 1
+    assert "Broken pipe" not in said
+
+
+def test_the_last_words_say_why_rows_failed_and_that_answers_are_simulated(shell, emu):
+    """Where the rows went to a file, it need not be opened for that."""
+    emu.add(Rule("400", contains="Number 1?"))
+    done = shell("batch", "rows.csv", *ASK, "--limit", "2", "--out", "out.csv")
+
+    assert done.returncode == 1
+    assert "1 x invalid_request: " in done.stderr
+    assert " · simulated\n" in done.stderr
+
+
 def test_on_a_terminal_a_person_sees_a_bar_and_a_table(shell):
     """Of the width of the terminal; standard output is one too."""
     master, slave = pty.openpty()
