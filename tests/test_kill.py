@@ -18,8 +18,9 @@ from prsm_lab import emulator
 
 ROWS = 200
 IN_FLIGHT = 8
-GRACE = 0.05
-"""Seconds before a kill in which an answer may have left the provider without being in the ledger yet."""
+GRACE = 0.2
+"""Seconds before a kill in which an answer may have left the provider without being in the ledger yet: a commit that
+waits for a busy disk is in them."""
 SCRIPT = """
 import sys
 import prsm_lab as lab

@@ -467,3 +467,25 @@ def test_the_normalized_strategy_folds_case_blanks_and_marks():
     folded = CachePolicy(key_strategy="normalized")
     assert fingerprint(ask("What is  IT?", cache=folded), HERE) == fingerprint(ask("what is it", cache=folded), HERE)
     assert fingerprint(ask("What is it?"), HERE) != fingerprint(ask("what is it"), HERE)
+
+
+def test_many_processes_may_open_a_new_file_at_once(tmp_path):
+    """None falls back to memory: what it pays for would be forgotten."""
+    script = """
+import sys
+from pathlib import Path
+from prsm_lab.ledger import Ledger
+input()
+print(Ledger.open(Path(sys.argv[1])).path)
+"""
+    for n in range(4):
+        path = tmp_path / f"{n}.db"
+        command = [sys.executable, "-W", "error", "-c", script, str(path)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        processes = [subprocess.Popen(command, **pipes) for _ in range(4)]
+        for process in processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=40) for process in processes]
+
+        assert said == [(f"{path}\n", "")] * 4

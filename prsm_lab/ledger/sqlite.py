@@ -7,6 +7,7 @@ bug"); the window is small, and `prsm-lab ledger check` finds the damage.
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +66,20 @@ class SQLite(sqlite3.Connection):
         self.execute("VACUUM")
 
 
+def _write_ahead(connection: SQLite) -> None:
+    """Switch to write-ahead logging; SQLite does not wait for another process that switches a new file just now."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as fault:
+            if "locked" not in str(fault) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 def connect(path: str) -> SQLite:
     """Open a file, or `:memory:`."""
     connection = sqlite3.connect(
@@ -74,8 +89,8 @@ def connect(path: str) -> SQLite:
     if path != ":memory:":
         connection.name = path
     try:
+        _write_ahead(connection)
         for pragma in (
-            "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
             "PRAGMA foreign_keys = ON",
             "PRAGMA trusted_schema = OFF",
