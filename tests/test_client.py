@@ -11,6 +11,7 @@ import pytest
 import prsm_lab as lab
 from prsm_lab import catalog, emulator, errors
 from prsm_lab.catalog import prices
+from prsm_lab.engine import portal
 
 pytestmark = pytest.mark.filterwarnings("ignore:No price is known")
 
@@ -651,3 +652,47 @@ def test_a_builtin_that_does_not_say_what_it_takes_is_given_the_text():
     """Such as `str`."""
     with lab.Client(ledger=":memory:", providers={"echo": str}) as client:
         assert client.inference.create("echo/x", "hi").content == "hi"
+
+
+@pytest.mark.parametrize("moment", ["start", "notify"])
+def test_an_interrupt_in_the_moment_of_asking_stops_the_provider_too(client, emu, monkeypatch, moment):
+    """The question is sent, and nobody waits for it yet: a Ctrl-C must not leave it to be paid."""
+    emu.add(emulator.Rule("stall", pieces=3))
+    real = getattr(portal.Job, moment)
+
+    def struck(job, *given):
+        real(job, *given)
+        emu.log.wait_for(lambda log: log.open_requests == 1)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as now:
+        now.setattr(portal.Job, moment, struck)
+        with pytest.raises(KeyboardInterrupt):
+            client.inference.stream("gpt-4.1-mini", "hi")
+        emu.log.wait_for(lambda log: log.open_requests == 0, 2)
+
+
+def test_an_interrupt_in_the_moment_of_a_call_stops_the_provider_too(client, emu, monkeypatch):
+    """The same for an answer that is waited for as a whole."""
+    emu.add(emulator.Rule("hang"))
+    real = portal.Job.start
+
+    def struck(job):
+        real(job)
+        emu.log.wait_for(lambda log: log.open_requests == 1)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as now:
+        now.setattr(portal.Job, "start", struck)
+        with pytest.raises(KeyboardInterrupt):
+            client.inference.create("gpt-4.1-mini", "hi")
+        emu.log.wait_for(lambda log: log.open_requests == 0, 2)
+
+
+def test_a_stream_that_nobody_holds_stops_the_provider(client, emu):
+    """An interrupt between two pieces leaves one behind; so does a cell that is run again."""
+    emu.add(emulator.Rule("stall", pieces=3))
+    stream = client.inference.stream("gpt-4.1-mini", "hi")
+    next(stream)
+    del stream
+    emu.log.wait_for(lambda log: log.open_requests == 0, 2)

@@ -144,7 +144,7 @@ from prsm_lab import ask
 from prsm_lab.engine import many, portal
 questions = [ask.conversation(client.question('gpt-4.1-mini'), f'behind {n}') for n in range(20)]
 outcomes = {}
-job = portal.Job(many.run(client.engine, questions, concurrency=2, deliver=outcomes.__setitem__))
+job = portal.begin(many.run(client.engine, questions, concurrency=2, deliver=outcomes.__setitem__))
 time.sleep(0.3)
 end = time.monotonic() + 0.3
 while time.monotonic() < end: pass

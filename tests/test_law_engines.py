@@ -265,7 +265,7 @@ def test_an_interrupt_stops_what_is_in_flight(client, emu):
 
     emu.add(Rule("hang"))
     request = conversation(client.question("gpt-4"), HELLO)
-    job = portal.Job(client.engine.create(request))
+    job = portal.begin(client.engine.create(request))
     emu.log.wait_for(lambda log: len(log) == 1)
     job.cancel()
     cancelled = time.monotonic()

@@ -755,7 +755,7 @@ def test_a_crews_size_may_be_set_from_another_thread(emu, client):
     crew = many.Crew(1)
     asked = [lab.ask.conversation(client.question(A), text) for text in rows(40)]
     done = {}
-    job = portal.Job(crew.run(client.engine, asked, deliver=done.__setitem__))
+    job = portal.begin(crew.run(client.engine, asked, deliver=done.__setitem__))
     emu.log.wait_for(lambda log: len(log) >= 2)
 
     crew.size = 6

@@ -15,7 +15,7 @@ import os
 import queue
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -83,7 +83,11 @@ def inside() -> bool:
 
 
 class Job(Generic[T]):
-    """One coroutine at work on the portal's loop, seen from another thread."""
+    """One coroutine for the portal's loop, seen from another thread; `start` sets it to work.
+
+    Making and starting are apart, so that whoever waits can start it where an interrupt is caught already: a Ctrl-C
+    between the two would else leave it at work with nobody to stop it.
+    """
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._finished = threading.Event()
@@ -91,10 +95,16 @@ class Job(Generic[T]):
         self._task: asyncio.Task[T] | None = None
         self._cancelled = False
         self._coroutine = coroutine
+        self._started = False
         self._loop = loop()
-        self._loop.call_soon_threadsafe(self._start)
 
-    def _start(self) -> None:
+    def start(self) -> Self:
+        """Set it to work, and return it."""
+        self._started = True
+        self._loop.call_soon_threadsafe(self._begin)
+        return self
+
+    def _begin(self) -> None:
         self._task = self._loop.create_task(self._coroutine)
         self._task.add_done_callback(self._end)
         if self._cancelled:
@@ -110,7 +120,14 @@ class Job(Generic[T]):
     def cancel(self) -> None:
         """Cancel the coroutine; it goes on until it has cleaned up (see `wait`)."""
         self._cancelled = True
-        self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        elif not self._started:
+            self._coroutine.close()
+            self._finished.set()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Block until the coroutine has ended, at most so many seconds; tell whether it has."""
@@ -133,6 +150,11 @@ class Job(Generic[T]):
         return self._task.result()
 
 
+def begin(coroutine: Coroutine[Any, Any, T]) -> Job[T]:
+    """Set a coroutine to work and return at once."""
+    return Job(coroutine).start()
+
+
 def call(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], None] | None = None, every: float = 0.1) -> T:
     """Run a coroutine on the portal's loop and block until it ends.
 
@@ -153,6 +175,7 @@ def call(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], None] | None =
         raise RuntimeError("a sync door was called from inside the engine's own loop; await its async twin instead")
     job = Job(coroutine)
     try:
+        job.start()
         while not job.wait(every):
             if tick:
                 tick()
@@ -170,7 +193,7 @@ def finish(coroutine: Coroutine[Any, Any, None], seconds: float) -> None:
     if _loop is None or _pid != os.getpid() or _loop.is_closed():
         coroutine.close()  # nothing was ever connected here
         return
-    job = Job(coroutine)
+    job = begin(coroutine)
     if not inside():
         job.wait(seconds)
 
@@ -180,8 +203,8 @@ async def arun(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], None] | 
     if inside():
         return await coroutine
     job, ended, here = Job(coroutine), asyncio.Event(), asyncio.get_running_loop()
-    job.notify(lambda: _wake(here, ended.set))
     try:
+        job.start().notify(lambda: _wake(here, ended.set))
         with _interruptible(here):
             while not ended.is_set():
                 with contextlib.suppress(asyncio.TimeoutError):
@@ -262,29 +285,40 @@ async def _pump(items: AsyncIterator[Any], put: Callable[[object], None]) -> Non
             await close()
 
 
+def _abandon(job: Job[None]) -> None:
+    """Nobody holds the pieces any more: stop what makes them, and is paid for."""
+    if _pid == os.getpid() and not job.wait(0):
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and the job with it
+            job.cancel()
+
+
 class Pieces(Generic[T]):
     """A blocking iterator over an async one on the portal's loop. Closing it cancels the work behind it."""
 
     def __init__(self, items: AsyncIterator[T]) -> None:
-        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._job = Job(_pump(items, self._queue.put))
-        self._job.notify(lambda: self._queue.put(_END))
+        self._queue = pieces = queue.SimpleQueue[Any]()
         self._ended = False
+        self._job = Job(_pump(items, pieces.put))
+        weakref.finalize(self, _abandon, self._job).atexit = False
+        try:
+            self._job.start().notify(lambda: pieces.put(_END))
+        except BaseException:
+            self._job.cancel()
+            raise
 
     def __iter__(self) -> Iterator[T]:
         return self
 
     def __next__(self) -> T:
-        if self._ended:
-            raise StopIteration
         try:
-            item = self._get()
+            item: Any = _END if self._ended else self._get()
         except BaseException:
             self.close()
             raise
         if item is _END:
-            self._ended = True
-            self._job.result()
+            if not self._ended:
+                self._ended = True
+                self._job.result()
             raise StopIteration
         return item  # type: ignore[no-any-return]
 
@@ -307,9 +341,11 @@ class AsyncPieces(Generic[T]):
     def __init__(self, items: AsyncIterator[T]) -> None:
         self._here = asyncio.get_running_loop()
         self._queue: asyncio.Queue[Any] = asyncio.Queue()
-        self._job = Job(_pump(items, lambda item: _wake(self._here, lambda: self._queue.put_nowait(item))))
-        self._job.notify(lambda: _wake(self._here, lambda: self._queue.put_nowait(_END)))
+        here, pieces = self._here, self._queue
         self._ended = False
+        self._job = Job(_pump(items, lambda item: _wake(here, lambda: pieces.put_nowait(item))))
+        weakref.finalize(self, _abandon, self._job).atexit = False
+        self._job.start().notify(lambda: _wake(here, lambda: pieces.put_nowait(_END)))
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self

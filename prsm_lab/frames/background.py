@@ -65,7 +65,7 @@ class Job:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._state = "running"
-        self._job: portal.Job[None] = portal.Job(self._run())
+        self._job: portal.Job[None] = portal.begin(self._run())
 
     @property
     def id(self) -> str:

@@ -127,9 +127,8 @@ class Tally:
         if left := self.rows - self.done + self.unaffordable:
             parts.append(f"{left:,} not sent")
         kept = f" ({money(self.saved)} not paid again)" if self.reused and self.saved else ""
-        if self.cached_share:
-            kept += f" · {self.cached_share:.0%} of the prompts cached"
-            kept += f", {money(self.discount)} less" if self.discount > 0 else ""
+        if self.cached_share and self.discount > 0:  # weights on this machine cache as well, and save nothing
+            kept += f" · {self.cached_share:.0%} of the prompts cached, {money(self.discount)} less"
         label = " · simulated" if self.simulated else ""
         return f"{', '.join(parts)} · {priced} spent{kept} · {self.seconds:.1f} s{label}"
 

@@ -91,7 +91,7 @@ class BatchPanel(Panel):
             self._moments.clear()
             self._mark()
             self._state = "running"
-            self._job = portal.Job(self._run())
+            self._job = portal.begin(self._run())
             self._job.notify(self.changed)
         self.changed()
 

@@ -64,7 +64,7 @@ class ProvidersPanel(Panel):
         self._tests: dict[str, JSON] = {}
         self._models: list[JSON] | None = None
         self._known = list(catalog.BUILT_IN)
-        self._reading = portal.Job(self._read())  # prices take half a second to load: the panel opens meanwhile
+        self._reading = portal.begin(self._read())  # prices take half a second to load: the panel opens meanwhile
         self._reading.notify(self.changed)
 
     # ------------------------------------------------------------------------------------------------ doing
@@ -274,7 +274,7 @@ class ProvidersPanel(Panel):
                 self._work[name].job.cancel()  # what it would find out is of no use any more
             self._faults.pop(name, None)
             self._tests.pop(name, None)
-            self._work[name] = Work(portal.Job(doing), what)
+            self._work[name] = Work(portal.begin(doing), what)
             self._work[name].job.notify(self.changed)
         self.changed()
 

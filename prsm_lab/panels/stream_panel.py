@@ -273,7 +273,7 @@ class StreamPanel(Panel):
         return ask.conversation(template, messages, system=system or None)
 
     def _start(self, column: Column, turn: Turn) -> None:
-        column.job = portal.Job(self._answer(turn))
+        column.job = portal.begin(self._answer(turn))
         column.job.notify(self.changed)
 
     async def _answer(self, turn: Turn) -> None:

@@ -192,7 +192,7 @@ class UsagePanel(Panel):
             if self._job is not None:
                 self._job.cancel()
             self.filters = filters
-            self._job = portal.Job(self._look(filters))
+            self._job = portal.begin(self._look(filters))
             self._job.notify(self.changed)
         self.changed()
 

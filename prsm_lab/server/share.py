@@ -58,7 +58,7 @@ class Share:
 
     def start(self) -> None:
         """Serve on the engine's own loop; return when the first request would be answered."""
-        self._job = portal.Job(self._server.serve(sockets=[self._listener]))
+        self._job = portal.begin(self._server.serve(sockets=[self._listener]))
         until = time.monotonic() + START_SECONDS
         while not self._server.started:
             if self._job.wait(0.005):
@@ -210,7 +210,7 @@ class Share:
 
         self._cards.append(card.show(self))
         if self._watch is None and self.running:
-            self._watch = portal.Job(self._keep_current(card.REFRESH_SECONDS))
+            self._watch = portal.begin(self._keep_current(card.REFRESH_SECONDS))
 
     def forget_cards(self) -> None:
         """Leave what is shown in cells as it is."""
