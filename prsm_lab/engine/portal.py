@@ -133,6 +133,11 @@ class Job(Generic[T]):
         """Block until the coroutine has ended, at most so many seconds; tell whether it has."""
         return self._finished.wait(seconds)
 
+    @property
+    def ended(self) -> bool:
+        """Has it ended? Takes no lock: a finalizer may ask, which may run while this very thread holds one."""
+        return self._finished.is_set()
+
     def notify(self, callback: Callable[[], None]) -> None:
         """Call back on the portal's loop when the coroutine has ended, also if it already has."""
 
@@ -287,7 +292,7 @@ async def _pump(items: AsyncIterator[Any], put: Callable[[object], None]) -> Non
 
 def _abandon(job: Job[None]) -> None:
     """Nobody holds the pieces any more: stop what makes them, and is paid for."""
-    if _pid == os.getpid() and not job.wait(0):
+    if _pid == os.getpid() and not job.ended:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and the job with it
             job.cancel()
 
