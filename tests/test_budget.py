@@ -197,6 +197,7 @@ print(found["cost"].sum(), found["response"].notna().sum())
 
 def test_processes_that_share_a_ledger_share_its_budget(client, emu, tmp_path):
     """Two at once: together they stay below."""
+    emu.add(Rule("slow", seconds=0.3))  # one alone could not spend it all before the other has begun
     path, one = tmp_path / "shared.db", one_costs(client)
     with lab.Client(ledger=path, providers=emu.providers()) as owner:
         owner.budget(40 * one)
