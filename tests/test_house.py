@@ -122,8 +122,12 @@ def test_every_resource_has_one_room(path):
         assert any(name.startswith(room) for room in ALLOWED[module]), f"{name} imports {module}"
 
 
-BROAD = {"engine/attempts.py", "server/guard.py", "providers/function.py", "frames/scoring.py", "panels/panel.py"}
-"""The edges: plugins, functions used as models or scorers, the server's door, and what is clicked in a panel."""
+BROAD = {
+    "engine/attempts.py", "engine/outpost.py", "server/guard.py", "providers/function.py", "frames/scoring.py",
+    "frames/distribute.py", "panels/panel.py",
+}  # fmt: skip
+"""The edges: plugins, here and on a worker, functions used as models or scorers, the server's door, joblib's backends,
+and what is clicked in a panel."""
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)

@@ -75,6 +75,7 @@ class _Base:
         )
         mocked = (mock_responses or {}) if mock_mode or mock_responses is not None else None
         self.engine: Engine = compose.engine(chosen, providers, mocked=mocked, max_retries=max_retries)
+        self.outfit = compose.outfit(chosen, providers, mocked=mocked)
         self.reach = reach.of(self.engine, chosen, providers, mocked=mocked is not None)
 
     def question(self, model: str, **options: Any) -> Request:

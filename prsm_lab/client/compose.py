@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prsm_lab.errors import InvalidRequestError
-from prsm_lab.settings import sealed
+from prsm_lab.settings import Settings, access, sealed
 
 if TYPE_CHECKING:
     from prsm_lab.protocols import Engine, Provider
-    from prsm_lab.settings import Access, Settings
+    from prsm_lab.settings import Access
 
 MockResponses = Mapping[str, Mapping[str, Any]]
 
@@ -45,20 +45,46 @@ def engine(chosen: Settings, providers: Mapping[str, Any], *, mocked: MockRespon
     return Embedded(windows, Ledger.open(chosen.ledger), max_retries=max_retries)
 
 
-def window(access: Access) -> Provider:
+class Outfit(NamedTuple):
+    """What a worker in another process needs to ask as this client does; no key is in it."""
+
+    places: dict[str, dict[str, str]]
+    """Providers that have an address: `base_url` and `origin`."""
+    own: dict[str, Any]
+    """Functions and windows of one's own, as they were given: they travel as the caller's code does."""
+    mocked: MockResponses | None
+
+
+def outfit(chosen: Settings, providers: Mapping[str, Any], *, mocked: MockResponses | None) -> Outfit:
+    """Return what of a client may travel."""
+    places = {name: {"base_url": one.base_url, "origin": one.origin} for name, one in chosen.providers.items()}
+    own = {name: given for name, given in providers.items() if not isinstance(given, Mapping)}
+    return Outfit(places, own, mocked)
+
+
+def elsewhere(outfit: Outfit) -> dict[str, Provider]:
+    """Make a client's windows in another process: at the same places, with the keys that are found there."""
+    found = {
+        name: access(name, base_url=place["base_url"], origin=place["origin"]) for name, place in outfit.places.items()
+    }
+    chosen = Settings(providers=found)
+    return _windows(chosen, outfit.own) if outfit.mocked is None else _mocks(chosen, outfit.own, outfit.mocked)
+
+
+def window(place: Access) -> Provider:
     """Return the window to a provider, as wide as the engine lets it be."""
     from prsm_lab.engine.embedded import MOST_IN_FLIGHT
     from prsm_lab.providers import connect
 
-    return connect(access, pool=MOST_IN_FLIGHT)
+    return connect(place, pool=MOST_IN_FLIGHT)
 
 
 def _windows(chosen: Settings, given: Mapping[str, Any]) -> dict[str, Provider]:
     from prsm_lab.providers import function, weights
 
     windows: dict[str, Provider] = {"local": weights.Weights()}
-    for name, access in chosen.providers.items():
-        windows[name] = window(access)
+    for name, place in chosen.providers.items():
+        windows[name] = window(place)
     for name, value in given.items():
         if callable(value) and not hasattr(value, "send"):
             windows[name] = function.Function(name, value)

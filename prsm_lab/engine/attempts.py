@@ -17,7 +17,9 @@ import msgspec
 
 from prsm_lab.engine import seats, structured
 from prsm_lab.engine.budget import may_be_billed
-from prsm_lab.errors import InternalError, ProviderError, PRSMError, RateLimitError, TimeoutError
+from prsm_lab.engine.fleet import LOST
+from prsm_lab.engine.windows import broken
+from prsm_lab.errors import ProviderError, PRSMError, RateLimitError, TimeoutError
 from prsm_lab.types import Attempt, Delta, Reply, Request, Target
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 BASE_SECONDS = 0.5
 CAP_SECONDS = 30.0
+MOST_LOST = 3
+"""Times that a question is asked again whose worker was lost: it may be what its workers die of."""
 MOST_HINTED = 8
 """Waits at one target that the provider itself asked for (429 with retry-after)."""
 
@@ -134,7 +138,7 @@ class Attempts:
             knock = _Knock(self._windows, request, target, live=live)
             try:
                 self._admit(request, target)
-                await self._windows.of(target).ready()
+                await self._windows.through(target).ready()
                 if retries == 0:
                     self._health.asked(target)
                 # Money first: a limit per minute counts from the moment at which the route lets a question through.
@@ -224,6 +228,8 @@ class Attempts:
     ) -> Step:
         if error.details.get("not_sent"):
             return Step("stop") if last else Step("next")
+        if error.details.get("kind") == LOST:  # it says nothing of the provider: another worker asks
+            return Step("retry") if retries < MOST_LOST else Step("stop")
         self._health.failed(target, error)
         hint = error.retry_after
         if isinstance(error, RateLimitError) and hint is not None:
@@ -273,7 +279,8 @@ class _Knock:
                 while True:
                     item = await self._next(stream, until)
                     if isinstance(item, Reply):
-                        self.latency_ms = (time.monotonic() - self.began) * 1000
+                        here = (time.monotonic() - self.began) * 1000
+                        self.latency_ms = here if item.took_ms is None else item.took_ms
                         yield item
                         return
                     if self.ttft_ms is None and (item.text or item.reasoning or item.arguments or item.call_name):
@@ -305,12 +312,7 @@ class _Knock:
                 details={"kind": "truncated"},
             ) from None
         except Exception as bug:  # noqa: BLE001 -- the edge to code of third parties: a bug there must not take a whole run down
-            raise InternalError(
-                f"Provider {self._target.provider!r} failed inside prsm_lab: {type(bug).__name__}. This is a bug, "
-                "not the model's fault; it was neither retried nor sent on.",
-                provider=self._target.provider,
-                details={"kind": type(bug).__name__},
-            ) from None
+            raise broken(self._target, bug) from None
 
     def record(self, error: PRSMError | None) -> Attempt:
         """Write the attempt down."""

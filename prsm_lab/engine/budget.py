@@ -38,7 +38,7 @@ LOOK_SECONDS: Final = 1.0
 WAIT_SECONDS: Final = 0.1
 """So often a knock that waits looks whether another process has settled."""
 MAYBE_BILLED: Final = frozenset({
-    "truncated", "stream", "malformed", "deadline", "timeout", "first token", "between tokens",
+    "truncated", "stream", "malformed", "deadline", "timeout", "first token", "between tokens", "worker_lost",
 })  # fmt: skip
 """Kinds of faults after which a provider may still send a bill."""
 

@@ -7,7 +7,8 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from prsm_lab.errors import ConflictError
+from prsm_lab.engine.fleet import AWAY
+from prsm_lab.errors import ConflictError, InternalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,6 +54,15 @@ class Windows:
             )  # fmt: skip
         return window
 
+    def through(self, target: Target) -> Provider:
+        """Return what a target is asked through: its window here, or the workers that the running task has.
+
+        Raises:
+            ConflictError: See `of`.
+        """
+        here, fleet = self.of(target), AWAY.get()
+        return here if fleet is None else fleet.window(target.provider, here.origin)
+
     def account(self, target: Target) -> str:
         """Return a digest of where a target is and of the key that it is asked with: who shares its limits."""
         window = self._here.get(target.provider)
@@ -64,7 +74,7 @@ class Windows:
         window = self.of(target)
         self._asking[id(window)] += 1
         try:
-            yield window
+            yield self.through(target)
         finally:
             self._asking[id(window)] -= 1
             self._leave(window)
@@ -93,3 +103,12 @@ class Windows:
             await window.aclose()
         if self._closing:
             await asyncio.wait(set(self._closing))
+
+
+def broken(target: Target, bug: Exception) -> InternalError:
+    """Return what is said of a window that raised something else than a `PRSMError`; never its own words."""
+    return InternalError(
+        f"Provider {target.provider!r} failed inside prsm_lab: {type(bug).__name__}. This is a bug, not the model's "
+        "fault; it was neither retried nor sent on.",
+        provider=target.provider, details={"kind": type(bug).__name__},
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from prsm_lab import ask
 from prsm_lab.client import default_client
 from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError
-from prsm_lab.frames import background, convert, output, progress, prompts, work
+from prsm_lab.frames import background, convert, distribute, output, partitions, progress, prompts, work
 from prsm_lab.frames import data as rows_of
 from prsm_lab.frames.variants import Variant, variants
 
@@ -47,6 +47,10 @@ class Running(ask.Ask, total=False):
     """With `provider_batch`, from a batch's submission: `"24h"` (default), `"90m"` or seconds. What it has not answered
     by then is cancelled, and asked in real time at list price once the cancel has settled; None: wait for as long as it
     takes, and never pay list price."""
+    engine: str | None
+    """Where the questions are sent from: `"dask"` or `"ray"` (extras), or another backend of joblib: its workers send
+    them, with the keys of their own environment, and every answer is in this process's ledger before the next is asked.
+    Default: what `joblib.parallel_config` has set, else this process (`"local"`)."""
     run: str | None
     """Name of the run: it reuses its own answers only. Unnamed runs reuse each other's."""
     fresh: bool
@@ -111,7 +115,8 @@ def batch(
     """Ask one model about every row; the frame comes back with the answers as columns.
 
     Args:
-        data: DataFrame or Series (pandas, Polars, Arrow), list of texts or dicts, a path, or a dataset's name.
+        data: DataFrame or Series (pandas, Polars, Arrow), list of texts or dicts, a path, or a dataset's name. A Dask
+            DataFrame is asked partition by partition, and comes back as one.
         prompt: Template over column names, chat messages of templates, `lab.col(name)`, or a function of the row; with
             images or PDFs a list, `["What is on {name}?", lab.image("{path}")]`.
         model: Name of the model.
@@ -132,6 +137,11 @@ def batch(
     >>> lab.batch([{"q": "2 + 2?"}], "{q}", model="gpt-4", client=client, progress=False)["response"].tolist()
     ['4']
     """
+    if partitions.of_dask(data):
+        return cast(
+            "pd.DataFrame",
+            partitions.through(data, options, lambda rows, o: batch(rows, prompt, model=model, system=system, **o)),
+        )
     if "output" in options:
         return _write(output.Writing(data, options, lambda rows, o: one_model(rows, prompt, model, system, o)))
     return _wait(one_model(data, prompt, model, system, options), options)
@@ -141,6 +151,13 @@ async def abatch(
     data: object, prompt: Prompt, *, model: str, system: str | None = None, **options: Unpack[Running]
 ) -> pd.DataFrame:
     """Ask one model about every row; see `batch`."""
+    if partitions.of_dask(data):
+        return cast(
+            "pd.DataFrame",
+            await partitions.athrough(
+                data, options, lambda rows, o: abatch(rows, prompt, model=model, system=system, **o)
+            ),
+        )
     if "output" in options:
         return await _awrite(output.Writing(data, options, lambda rows, o: one_model(rows, prompt, model, system, o)))
     return await _await(one_model(data, prompt, model, system, options), options)
@@ -170,6 +187,14 @@ def compare(
     >>> found["model"].tolist()
     ['gpt-4', 'claude-3-opus']
     """
+    if partitions.of_dask(data):
+        return cast(
+            "pd.DataFrame",
+            partitions.through(
+                data, options,
+                lambda r, o: compare(r, prompt, models=models, system=system, grid=grid, samples=samples, **o),
+            ),
+        )  # fmt: skip
     if "output" in options:
         return _write(
             output.Writing(data, options, lambda r, o: many_models(r, prompt, models, system, grid or {}, samples, o))
@@ -182,6 +207,14 @@ async def acompare(
     grid: Mapping[str, Sequence[Any]] | None = None, samples: int = 1, **options: Unpack[Running],
 ) -> pd.DataFrame:  # fmt: skip
     """Ask several models, prompts or settings about every row; see `compare`."""
+    if partitions.of_dask(data):
+        return cast(
+            "pd.DataFrame",
+            await partitions.athrough(
+                data, options,
+                lambda r, o: acompare(r, prompt, models=models, system=system, grid=grid, samples=samples, **o),
+            ),
+        )  # fmt: skip
     if "output" in options:
         return await _awrite(
             output.Writing(data, options, lambda r, o: many_models(r, prompt, models, system, grid or {}, samples, o))
@@ -241,9 +274,12 @@ def _work(
     convert.check(settings.pop("returns", "pandas"))
     if settings.pop("output", None) is not None:
         raise InvalidRequestError("output= goes with batch and compare.", details={"parameter": "output"})
+    engine = distribute.chosen(settings.pop("engine", None))
     plan = work.Plan(kind=kind, **settings)
+    if plan.mode == "provider_batch":
+        engine = None  # the provider works, not we
     question = {name: value for name, value in options.items() if name not in _RUN_OPTIONS}
-    return work.Work(client, data, ways, system=system, question=question, plan=plan, index=index)
+    return work.Work(client, data, ways, system=system, question=question, plan=plan, index=index, engine=engine)
 
 
 def _wait(asked: work.Work, options: Running) -> pd.DataFrame:

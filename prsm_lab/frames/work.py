@@ -16,7 +16,7 @@ from prsm_lab import checks, columns
 from prsm_lab.ask import messages
 from prsm_lab.engine import bulk_plan, many
 from prsm_lab.errors import InvalidRequestError, PRSMError
-from prsm_lab.frames import media, packing, prefixes, prompts, typed, variants
+from prsm_lab.frames import distribute, media, packing, prefixes, prompts, typed, variants
 from prsm_lab.frames.data import records
 from prsm_lab.frames.progress import Tally
 from prsm_lab.types import Inference, Request, Run
@@ -58,16 +58,19 @@ class Work:
         question: Options of every question.
         plan: How the run goes.
         index: Index of the result, where it is not the data's.
+        engine: Whose workers send the questions; None: this process.
     """
 
     def __init__(
         self, client: Client, data: pd.DataFrame, ways: Sequence[Variant], *, system: str | None,
-        question: dict[str, Any], plan: Plan, index: Any = None,
+        question: dict[str, Any], plan: Plan, index: Any = None, engine: distribute.Cluster | None = None,
     ) -> None:  # fmt: skip
         _check(plan)
         self.plan = self._given = plan
         self.tally = Tally(len(data) * len(ways))
         self.client, self._data, self._ways, self._index = client, data, ways, index
+        self._engine = engine
+        self._spread: dict[str, Any] = {}
         self._extra = variants.columns(ways, len(data))
         self._templates = templates = [client.question(way.model, **{**question, **way.options}) for way in ways]
         self._more = typed.plan(templates)
@@ -196,7 +199,14 @@ class Work:
             self._forget_failures()
             asked = [request for request in self._requests if request is not None]
             await self.client.engine.begin(self._run(), asked)
-            await self._ask_all(await self._recall(self._groups()))
+            groups = await self._recall(self._groups())
+            if self._engine is None or not groups:
+                await self._ask_all(groups)
+            else:
+                self._spread = await distribute.over(
+                    self._engine, self.client, self._templates, most=self.plan.max_concurrency,
+                    ask=lambda: self._ask_all(groups),
+                )  # fmt: skip
         finally:
             self.tally.end()
 
@@ -284,7 +294,7 @@ class Work:
         made.attrs["prsm"] = {
             "run": self.id, "kind": self.plan.kind, "options": self._spec["options"], "totals": totals,
             "simulated": self.tally.simulated, "prefix": self.plan.prefix,
-            "variants": ["model", *self._extra],
+            "variants": ["model", *self._extra], **({"spread": self._spread} if self._spread else {}),
         }  # fmt: skip
         return made
 

@@ -96,6 +96,8 @@ class Reply(Value, frozen=True, kw_only=True):
     """Lone surrogates or invalid bytes in the text were replaced."""
     limits: tuple[Quota, ...] = ()
     """What the provider said of its limits beside this answer; empty: nothing, or it was not looked at."""
+    took_ms: float | None = None
+    """How long the provider took, where a worker in another process asked and measured it."""
 
 
 class Attempt(Value, frozen=True, kw_only=True):
