@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
-from urllib.parse import urlsplit
 
 import msgspec
 
+from prsm_lab.addresses import address, place
 from prsm_lab.errors import AuthenticationError, InvalidRequestError
 from prsm_lab.types import Value
 
@@ -42,6 +43,8 @@ VARIABLES: Final[dict[str, _Variables]] = {
 }
 """The SDKs' own variables, and where they point when unset."""
 
+_MARKS: Final = {"sk-ant-": "anthropic", "hf_": "huggingface"}
+"""How keys begin that are one provider's alone."""
 KEYRING_SERVICE: Final = "prsm-lab"
 
 
@@ -91,6 +94,8 @@ class Access(Value, frozen=True, kw_only=True):
     """Identity of the place in fingerprints; the base URL unless the caller names it (the emulator does)."""
     key_variable: str | None = None
     """The environment variable that a missing key would be looked for in."""
+    insecure: bool = False
+    """The key may travel in the open: somebody said so."""
 
 
 class Settings(Value, frozen=True, kw_only=True):
@@ -165,9 +170,18 @@ def access(
     api_key: str | Secret | None = None,
     base_url: str | None = None,
     origin: str | None = None,
+    insecure: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Access:
     """Resolve key and base URL of one provider: argument, environment, keyring.
+
+    Args:
+        provider: Its name.
+        api_key: Its key.
+        base_url: Where it is.
+        origin: Identity of the place in fingerprints, where it is not the URL.
+        insecure: Let the key travel by plain HTTP beyond this machine.
+        environ: Stands in for `os.environ` in tests.
 
     >>> access("openai", api_key="sk-1", environ={}).key_source
     'argument'
@@ -183,6 +197,7 @@ def access(
         )
     url = address(url, provider)
     key, source = _key(provider, url, api_key, known.keys if known else (f"{provider.upper()}_API_KEY",), environ)
+    _check_owner(provider, url, key)
     return Access(
         provider=provider,
         base_url=url,
@@ -190,7 +205,21 @@ def access(
         key_source=source,
         origin=origin or url,
         key_variable=known.keys[0] if known else f"{provider.upper()}_API_KEY",
+        insecure=insecure,
     )
+
+
+def _check_owner(provider: str, url: str, key: Secret | None) -> None:
+    """Warn of a key that would be shown to the wrong house."""
+    known = VARIABLES.get(provider)
+    if key is None or known is None or place(url) != place(known.default_url or ""):
+        return
+    for mark, owner in _MARKS.items():
+        if owner != provider and key.reveal().startswith(mark):
+            warnings.warn(
+                f"The key of {provider} begins with {mark!r}, as {owner}'s do: it would be sent to {place(url)}.",
+                stacklevel=4,
+            )
 
 
 def usual_url(provider: str, *, environ: Mapping[str, str] | None = None) -> str | None:
@@ -216,7 +245,7 @@ def settings(
         proxy_token: Token for a proxy in front of the share server; default `PRSM_PROXY_TOKEN`.
         ledger: File of the ledger, `":memory:"`, or `postgresql://user:password@host/database`; default
             `PRSM_LEDGER`, then the platform's data folder.
-        providers: `{name: {"api_key": …, "base_url": …}}`; the three built-in ones are always there.
+        providers: `{name: {"api_key": …, "base_url": …, "insecure": …}}`; the three built-in ones are always there.
         environ: Stands in for `os.environ` in tests.
     """
     url = base_url or _variable("PRSM_API_URL", environ)
@@ -285,16 +314,6 @@ def _key(
 
 
 # --------------------------------------------------------------------------------------------------- the keyring
-
-
-def place(url: str) -> str:
-    """Return the place that a key belongs to: scheme, host and port of an address."""
-    parts = urlsplit(url)
-    try:
-        port: object = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        port = "none"  # out of range: no key belongs there, and asking says what is wrong
-    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
 
 
 def keep(provider: str, url: str, key: Secret) -> None:
@@ -377,22 +396,3 @@ def _from_keyring(provider: str, url: str) -> str | None:
         return next((stored for stored in found if stored), None)
     except keyring.errors.KeyringError:
         return None
-
-
-def address(url: str, provider: str) -> str:
-    """Check a provider's base URL and return it without a slash at its end.
-
-    Raises:
-        InvalidRequestError: If it is no http(s) address, or holds a password.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidRequestError(
-            f"base_url {url!r} of provider {provider!r} is no http(s) address.", details={"parameter": "base_url"}
-        )
-    if parts.username or parts.password:
-        raise InvalidRequestError(
-            f"base_url of provider {provider!r} carries a user name or password; pass api_key instead.",
-            details={"parameter": "base_url"},
-        )
-    return url.rstrip("/")

@@ -48,8 +48,8 @@ def engine(chosen: Settings, providers: Mapping[str, Any], *, mocked: MockRespon
 class Outfit(NamedTuple):
     """What a worker in another process needs to ask as this client does; no key is in it."""
 
-    places: dict[str, dict[str, str]]
-    """Providers that have an address: `base_url` and `origin`."""
+    places: dict[str, dict[str, Any]]
+    """Providers that have an address: `base_url`, `origin`, and whether a key may go there in the open."""
     own: dict[str, Any]
     """Functions and windows of one's own, as they were given: they travel as the caller's code does."""
     mocked: MockResponses | None
@@ -57,16 +57,21 @@ class Outfit(NamedTuple):
 
 def outfit(chosen: Settings, providers: Mapping[str, Any], *, mocked: MockResponses | None) -> Outfit:
     """Return what of a client may travel."""
-    places = {name: {"base_url": one.base_url, "origin": one.origin} for name, one in chosen.providers.items()}
     own = {name: given for name, given in providers.items() if not isinstance(given, Mapping)}
-    return Outfit(places, own, mocked)
+    return Outfit(places(chosen.providers), own, mocked)
+
+
+def places(accesses: Mapping[str, Access]) -> dict[str, dict[str, Any]]:
+    """Return where providers are, without their keys."""
+    return {
+        name: {"base_url": one.base_url, "origin": one.origin, "insecure": one.insecure}
+        for name, one in accesses.items()
+    }
 
 
 def elsewhere(outfit: Outfit) -> dict[str, Provider]:
     """Make a client's windows in another process: at the same places, with the keys that are found there."""
-    found = {
-        name: access(name, base_url=place["base_url"], origin=place["origin"]) for name, place in outfit.places.items()
-    }
+    found = {name: access(name, **place) for name, place in outfit.places.items()}
     chosen = Settings(providers=found)
     return _windows(chosen, outfit.own) if outfit.mocked is None else _mocks(chosen, outfit.own, outfit.mocked)
 

@@ -94,7 +94,8 @@ class Reach:
             )
         if name in self._engine.origins:
             raise InvalidRequestError(f"There is a provider {name!r} already.", details={"parameter": "name"})
-        access = await asyncio.to_thread(settings.access, name, api_key=key, base_url=address(base_url, name))
+        url = address(base_url, name)
+        access = await asyncio.to_thread(settings.access, name, api_key=key, base_url=url, insecure=True)
         self._added.add(name)
         await self._open(access)
         if keep:
@@ -195,7 +196,8 @@ def _ambient(provider: str, url: str, usual: str | None) -> tuple[Secret | None,
 
 def _at(had: Access, url: str, key: Secret | None, source: str | None) -> Access:
     origin = had.origin if url == had.base_url else url
-    return msgspec.structs.replace(had, base_url=url, key=key, key_source=source, origin=origin)
+    meant = had.insecure or url != had.base_url  # a panel says what http means where the address is typed
+    return msgspec.structs.replace(had, base_url=url, key=key, key_source=source, origin=origin, insecure=meant)
 
 
 def _hidden(text: str, key: Secret | None) -> str:

@@ -26,7 +26,7 @@ from prsm_lab.engine.bulk_budget import Till
 from prsm_lab.engine.concluding import conclude, served_again
 from prsm_lab.engine.health import Health
 from prsm_lab.engine.pace import Pace
-from prsm_lab.engine.windows import Windows
+from prsm_lab.engine.windows import Windows, most_connections
 from prsm_lab.errors import CancelledError, InternalError, InvalidRequestError, NotFoundError, PRSMError
 from prsm_lab.ledger import fingerprint
 from prsm_lab.ledger.votes import Ballots
@@ -370,7 +370,7 @@ class Embedded:
 
 
 def _ceiling(provider: Provider) -> int:
-    return int(getattr(provider, "ceiling", MOST_IN_FLIGHT))
+    return most_connections(int(getattr(provider, "ceiling", MOST_IN_FLIGHT)))
 
 
 def _let_go(pid: int, windows: Windows) -> None:

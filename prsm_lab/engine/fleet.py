@@ -13,7 +13,7 @@ import secrets
 import time
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -46,8 +46,8 @@ class Invitation(msgspec.Struct, frozen=True):
     port: int
     token: str
     """Opens this one run, until it ends."""
-    places: dict[str, dict[str, str]] = {}
-    """Providers by name: `base_url`, `origin`. Keys are those that the worker finds in its own environment."""
+    places: dict[str, dict[str, Any]] = {}
+    """Providers by name, as `settings.access` takes them. Keys are those that the worker finds in its environment."""
     needs: list[str] = []
     """Providers that the run asks; whoever cannot ask one says so before any question is sent."""
     certificate: str | None = None
@@ -110,7 +110,7 @@ class Fleet:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, version: str, host: str, *, places: dict[str, dict[str, str]], needs: list[str]
+        cls, version: str, host: str, *, places: dict[str, dict[str, Any]], needs: list[str]
     ) -> AsyncIterator[tuple[Fleet, Invitation]]:
         """Listen for workers until the block ends; they are told then, and what they still do is stopped.
 

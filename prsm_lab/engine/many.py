@@ -120,6 +120,8 @@ class Crew:
                     await self._changed.wait()
                     self._changed.clear()
                     self._hire()
+        except BaseExceptionGroup as several:  # workers meet one fault, as a full disk, together
+            raise several.exceptions[0] from None
         finally:
             self._loop = None
             self._working = self._napping = 0
@@ -160,6 +162,8 @@ class Crew:
                 try:
                     outcome = await self._engine.create(item.request)
                 except PRSMError as error:
+                    if error.details.get("kind") == "ledger":
+                        raise  # what cannot be written down is not bought
                     outcome = error
                 finally:
                     seat.leave()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prsm_lab.engine.fleet import AWAY
 from prsm_lab.errors import ConflictError, InternalError
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from prsm_lab.protocols import Provider
     from prsm_lab.types import Target
+
+
+RESERVED_FILES: Final = 96
+"""Of those that a process may open: ledger, kernel, what the user's own code reads."""
 
 
 class Windows:
@@ -103,6 +107,16 @@ class Windows:
             await window.aclose()
         if self._closing:
             await asyncio.wait(set(self._closing))
+
+
+def most_connections(wanted: int) -> int:
+    """Return how many connections this process may hold, `wanted` at most (`ulimit -n`, less what else is open)."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return wanted
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - RESERVED_FILES))
 
 
 def broken(target: Target, bug: Exception) -> InternalError:

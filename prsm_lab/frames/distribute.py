@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 import prsm_lab
+from prsm_lab.client import compose
 from prsm_lab.client.worker import work
 from prsm_lab.engine import plan
 from prsm_lab.engine.fleet import AWAY, Fleet
@@ -143,7 +144,7 @@ async def over(
     needs = sorted({target.provider for one in templates for target in plan.candidates(one, origins)})
     places = client.outfit.places
     if client.reach is not None:
-        places = {name: {"base_url": one.base_url, "origin": one.origin} for name, one in client.reach.accesses.items()}
+        places = compose.places(client.reach.accesses)
     async with Fleet.opened(prsm_lab.__version__, _host(engine), places=places, needs=needs) as (fleet, invitation):
         here = AWAY.set(fleet)
         asking = asyncio.ensure_future(ask())  # its tasks inherit who sends

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import itertools
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +16,7 @@ import pandas as pd
 from prsm_lab import checks, columns
 from prsm_lab.ask import messages
 from prsm_lab.engine import bulk_plan, many
+from prsm_lab.engine.windows import most_connections
 from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.frames import distribute, media, packing, prefixes, prompts, typed, variants
 from prsm_lab.frames.data import records
@@ -344,6 +346,12 @@ def _check(plan: Plan) -> None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InvalidRequestError(f"{name}={value!r} is no number of at least 1.", details={"parameter": name})
+    if most_connections(plan.max_concurrency) < plan.max_concurrency:
+        warnings.warn(
+            f"This process may not open so many connections: {most_connections(plan.max_concurrency)} questions are in "
+            f"flight at most, not {plan.max_concurrency}. `ulimit -n` raises the limit.",
+            stacklevel=2,
+        )
     if plan.mode not in ("realtime", "provider_batch"):
         raise InvalidRequestError(
             f"mode={plan.mode!r} is neither 'realtime' nor 'provider_batch'.", details={"parameter": "mode"}

@@ -10,9 +10,9 @@ import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 from prsm_lab import catalog, render, settings
+from prsm_lab.addresses import in_the_open
 from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.panels import still
@@ -34,7 +34,6 @@ NEW: Final = "+"
 SHOWN: Final = 6
 """Models of a list that are named; the others are counted."""
 _SOURCES: Final = {"argument": "this kernel", "keyring": "the keyring"}
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Work(NamedTuple):
@@ -341,10 +340,7 @@ def _outcome(row: JSON) -> str:
 def _warning(access: Access | None) -> str | None:
     if access is None or access.key is None:
         return None
-    parts = urlsplit(access.base_url)
-    if parts.scheme == "https" or parts.hostname in _LOOPBACK:
-        return None
-    return "http: the key travels unencrypted"
+    return "http: the key travels unencrypted" if in_the_open(access.base_url) else None
 
 
 def _is_elsewhere(access: Access) -> bool:

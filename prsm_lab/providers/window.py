@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
 
-from prsm_lab.errors import AuthenticationError, InvalidRequestError, NotFoundError, ProviderError, PRSMError
-from prsm_lab.providers import faults, ratelimits, sse
+from prsm_lab.errors import InvalidRequestError, NotFoundError, ProviderError, PRSMError
+from prsm_lab.providers import faults, ratelimits, road, sse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -238,14 +238,7 @@ class Window:
         )  # fmt: skip
 
     def _check_key(self) -> None:
-        if self.needs_key and self._access.key is None:
-            variable = self._access.key_variable
-            raise AuthenticationError(
-                f"No key for {self.name}: set {variable}, or pass "
-                f"Client(providers={{{self.name!r}: {{'api_key': …}}}}). Nothing was sent.",
-                provider=self.name, closes_route=True,
-                details={"parameter": variable, "kind": "missing_key", "not_sent": True},
-            )  # fmt: skip
+        road.check(self._access, needs_key=self.needs_key)
 
     def _connected(self) -> Any:
         """The SDK's client, one per loop: connections of a closed loop are dead."""

@@ -8,6 +8,7 @@ import socket
 import warnings
 from typing import TYPE_CHECKING, Final
 
+from prsm_lab.addresses import loopback
 from prsm_lab.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ _HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(:\d+)?", re.ASCII)
 
 def check(host: str, *, expose: bool, secure: bool) -> None:
     """Refuse an address that the network can reach, unless that is meant."""
-    local = host == "localhost" or _is_loopback(host)
-    if local:
+    if loopback(host):
         return
     if not expose:
         raise InvalidRequestError(
@@ -33,13 +33,6 @@ def check(host: str, *, expose: bool, secure: bool) -> None:
             "open. Pass certfile= and keyfile=, or put it behind a proxy that speaks TLS.",
             stacklevel=4,
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def bound(host: str, port: int) -> socket.socket:
