@@ -10,7 +10,10 @@ import pytest
 
 import prsm_lab as lab
 from prsm_lab import emulator, errors, settings
-from prsm_lab.emulator import Profile
+from prsm_lab.emulator import Profile, Rule
+from prsm_lab.ledger import Ledger, owners
+from prsm_lab.ledger.turns import TurnBook
+from prsm_lab.settings import Secret
 
 MODEL = "gpt-4.1-mini"
 pytestmark = pytest.mark.timeout(90)
@@ -60,6 +63,99 @@ def test_a_full_disk_stops_the_sending_and_keeps_what_was_acknowledged(emu, tmp_
     assert said.split() == ["True", "ledger", "400"]
     asked = [entry.prompt for entry in emu.log.arrivals()]
     assert len(asked) - len(set(asked)) <= 2 * 16  # no more than were in flight when it was full
+
+
+SAME = """
+import sys, prsm_lab as lab
+client = lab.Client(ledger=sys.argv[2], providers={"openai": {"base_url": sys.argv[1], "api_key": "k"}})
+client.models.list()
+print("ready", flush=True)
+sys.stdin.readline()
+found = lab.batch([f"row {n}" for n in range(120)], "{text}", model="gpt-4.1-mini", client=client, progress=False)
+totals = found.attrs["prsm"]["totals"]
+print(found["response"].notna().sum(), totals["asked"], totals["reused"])
+"""
+
+
+def start_same(emu, ledger) -> subprocess.Popen[str]:
+    """A process that is ready to ask the run."""
+    command = [sys.executable, "-W", "ignore", "-c", SAME, f"{emu.url}/v1", str(ledger)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def go(process) -> None:
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def test_two_kernels_that_run_the_same_cell_at_once_pay_once(emu, tmp_path):
+    """Both have every answer; the provider saw each question once."""
+    emu.clear()
+    both = [start_same(emu, tmp_path / "ledger.db") for _ in range(2)]
+    for process in both:
+        go(process)
+    said = [list(map(int, process.communicate(timeout=60)[0].split())) for process in both]
+
+    assert [whole for whole, _, _ in said] == [120, 120]
+    assert sorted(asked for _, asked, _ in said) == [0, 120]
+    assert len(emu.log.arrivals()) == 120
+
+
+def test_whoever_waits_for_a_process_that_dies_goes_on_in_its_place(emu, tmp_path):
+    """Its answers are taken, and what it had not asked is asked."""
+    emu.clear()
+    emu.add(Rule("slow", seconds=0.1))
+    first, second = (start_same(emu, tmp_path / "ledger.db") for _ in range(2))
+    go(first)
+    emu.log.wait_for(lambda log: len(log.answered()) >= 32, 60)
+    go(second)
+    first.kill()
+    first.wait()
+    whole, asked, reused = map(int, second.communicate(timeout=60)[0].split())
+
+    assert (whole, asked + reused) == (120, 120)
+    assert reused >= 32 - 16
+    assert len(emu.log.arrivals()) <= 120 + 16
+
+
+def test_the_same_call_twice_in_one_process_pays_once(emu, tmp_path):
+    """A job in the background, and the cell run again."""
+    emu.clear()
+    emu.add(Rule("slow", seconds=0.05))
+    rows = [f"row {n}" for n in range(60)]
+    with lab.Client(providers=emu.providers(), ledger=tmp_path / "l.db") as client:
+        job = lab.batch(rows, "{text}", model=MODEL, client=client, progress=False, background=True)
+        emu.log.wait_for(lambda log: len(log.answered()) >= 8)
+        again = lab.batch(rows, "{text}", model=MODEL, client=client, progress=False)
+        first = job.result()
+
+    assert len(emu.log.arrivals()) == 60
+    assert again["response"].tolist() == first["response"].tolist()
+    assert again.attrs["prsm"]["totals"]["asked"] == 0
+
+
+def test_a_turn_is_free_when_it_was_given_back(books):
+    """One call at a time, in a file and in a database alike."""
+    one, other = books
+
+    assert (one.take("run_a", "1"), one.take("run_a", "1"), other.take("run_b", "2")) == (None, None, None)
+    assert other.take("run_a", "2") == owners.this_process()
+    other.leave("run_a", "2")  # not its own to give
+    assert other.take("run_a", "2") is not None
+    one.leave("run_a", "1")
+    assert other.take("run_a", "2") is None
+
+
+@pytest.fixture(params=["file", "postgresql"])
+def books(request, tmp_path):
+    """Two processes' view of one ledger's turns."""
+    where = tmp_path / "l.db" if request.param == "file" else Secret(request.getfixturevalue("database"))
+    ledgers = [Ledger.open(where), Ledger.open(where)]
+    yield [TurnBook(ledger) for ledger in ledgers]
+    for ledger in ledgers:
+        ledger.close()
 
 
 def test_a_low_limit_of_open_files_lowers_the_concurrency_with_a_word(emu, tmp_path):

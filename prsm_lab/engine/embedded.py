@@ -26,6 +26,7 @@ from prsm_lab.engine.bulk_budget import Till
 from prsm_lab.engine.concluding import conclude, served_again
 from prsm_lab.engine.health import Health
 from prsm_lab.engine.pace import Pace
+from prsm_lab.engine.turns import Turns
 from prsm_lab.engine.windows import Windows, most_connections
 from prsm_lab.errors import CancelledError, InternalError, InvalidRequestError, NotFoundError, PRSMError
 from prsm_lab.ledger import fingerprint
@@ -83,7 +84,7 @@ class Embedded:
         self._warned: set[str] = set()
         self._plans: dict[int, tuple[Request, tuple[Target, ...], bytes]] = {}
         self._priced = False
-        self.ballots = Ballots(ledger)
+        self.ballots, self.turns = Ballots(ledger), Turns(ledger)
         self._forgotten = weakref.finalize(self, _let_go, self._pid, self._windows)
 
     # ------------------------------------------------------------------------------------------- one request

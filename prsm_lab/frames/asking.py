@@ -13,7 +13,7 @@ from prsm_lab import ask
 from prsm_lab.client import default_client
 from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError
-from prsm_lab.frames import background, convert, distribute, output, partitions, progress, prompts, work
+from prsm_lab.frames import background, convert, distribute, output, partitions, plans, progress, prompts, work
 from prsm_lab.frames import data as rows_of
 from prsm_lab.frames.variants import Variant, variants
 
@@ -275,7 +275,7 @@ def _work(
     if settings.pop("output", None) is not None:
         raise InvalidRequestError("output= goes with batch and compare.", details={"parameter": "output"})
     engine = distribute.chosen(settings.pop("engine", None))
-    plan = work.Plan(kind=kind, **settings)
+    plan = plans.Plan(kind=kind, **settings)
     if plan.mode == "provider_batch":
         engine = None  # the provider works, not we
     question = {name: value for name, value in options.items() if name not in _RUN_OPTIONS}

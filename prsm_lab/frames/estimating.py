@@ -22,8 +22,8 @@ from prsm_lab.types import Inference, Model, Request
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from prsm_lab.frames.plans import Plan
     from prsm_lab.frames.prompts import Prompt
-    from prsm_lab.frames.work import Plan
     from prsm_lab.protocols import Engine
     from prsm_lab.types import Record
 

@@ -40,6 +40,8 @@ class Tally:
         self.discount = 0.0
         """USD less than without that cache; negative where writing to it cost more than reading saved."""
         self.simulated = False
+        self.waits = False
+        """Another call asks this run: its answers are waited for."""
         self._took = 0.0
         self._began: float | None = None
 
@@ -88,6 +90,10 @@ class Tally:
         """Count rows that have no prompt."""
         self.done += rows
         self.failed += rows
+
+    def wait(self, process: str | None) -> None:
+        """Another process asks this run: it is waited for; None: not any more."""
+        self.waits = process is not None
 
     def forget_failures(self) -> None:
         """Rows that have failed are asked again."""
@@ -141,15 +147,18 @@ class Bar:
 
         self._tally = tally
         self._bar = tqdm(total=tally.rows, unit="row", dynamic_ncols=True, leave=True)
-        self._shown = (-1, -1)
+        self._shown = (-1, -1, False)
 
     def __call__(self) -> None:
         """Repaint if something has changed."""
         tally = self._tally
-        if (tally.done, tally.failed) == self._shown:
+        if (tally.done, tally.failed, tally.waits) == self._shown:
             return
-        self._shown = (tally.done, tally.failed)
-        self._bar.set_postfix_str(f"{tally.failed} failed, {money(tally.spent)}", refresh=False)
+        self._shown = (tally.done, tally.failed, tally.waits)
+        said = "another call asks this run: waiting for its answers"
+        if not tally.waits:
+            said = f"{tally.failed} failed, {money(tally.spent)}"
+        self._bar.set_postfix_str(said, refresh=tally.waits)
         self._bar.update(tally.done - self._bar.n)
 
     def close(self) -> None:

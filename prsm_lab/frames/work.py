@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import itertools
 import time
-import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pandas as pd
 
-from prsm_lab import checks, columns
+from prsm_lab import columns
 from prsm_lab.ask import messages
 from prsm_lab.engine import bulk_plan, many
-from prsm_lab.engine.windows import most_connections
 from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.frames import distribute, media, packing, prefixes, prompts, typed, variants
 from prsm_lab.frames.data import records
+from prsm_lab.frames.plans import Plan, check, check_names
 from prsm_lab.frames.progress import Tally
 from prsm_lab.types import Inference, Request, Run
 
@@ -29,24 +29,6 @@ if TYPE_CHECKING:
 
 
 Listener = Callable[[Sequence[int], "Inference | PRSMError"], None]
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run goes."""
-
-    kind: str
-    max_concurrency: int = 16
-    rpm: int | None = None
-    tpm: int | None = None
-    mode: Literal["realtime", "provider_batch"] = "realtime"
-    deadline: str | float | None = "24h"
-    max_cost: float | None = None
-    run: str | None = None
-    fresh: bool = False
-    dedup: bool = True
-    on_error: Literal["record", "raise"] = "record"
-    progress: bool = True
-    prefix: str = ""
 
 
 class Work:
@@ -67,7 +49,7 @@ class Work:
         self, client: Client, data: pd.DataFrame, ways: Sequence[Variant], *, system: str | None,
         question: dict[str, Any], plan: Plan, index: Any = None, engine: distribute.Cluster | None = None,
     ) -> None:  # fmt: skip
-        _check(plan)
+        check(plan)
         self.plan = self._given = plan
         self.tally = Tally(len(data) * len(ways))
         self.client, self._data, self._ways, self._index = client, data, ways, index
@@ -77,7 +59,7 @@ class Work:
         self._templates = templates = [client.question(way.model, **{**question, **way.options}) for way in ways]
         self._more = typed.plan(templates)
         typed.check(self._more, self._extra)
-        _check_names(data, [*columns.NAMES, *self._extra, *typed.names(self._more)], plan.prefix)
+        check_names(data, [*columns.NAMES, *self._extra, *typed.names(self._more)], plan.prefix)
         makers = [prompts.maker(way.prompt, list(data.columns), system=system) for way in ways]
         self._outcomes: list[Inference | PRSMError | None] = [None] * self.tally.rows
         self._listener: Listener | None = None
@@ -192,25 +174,37 @@ class Work:
     async def run(self) -> None:
         """Ask what is not known yet; outcomes are filled in as they come.
 
-        Once it has ended or was cancelled it may be called again: then it asks what is missing and what failed.
+        Once it has ended or was cancelled it may be called again: then it asks what is missing and what failed. Where
+        another call asks the same run, in this process or another, it waits and takes that one's answers.
         """
         self.tally.begin()
         try:
             for template in self._templates:
                 await self.client.engine.check(template)
-            self._forget_failures()
-            asked = [request for request in self._requests if request is not None]
-            await self.client.engine.begin(self._run(), asked)
-            groups = await self._recall(self._groups())
-            if self._engine is None or not groups:
-                await self._ask_all(groups)
-            else:
-                self._spread = await distribute.over(
-                    self._engine, self.client, self._templates, most=self.plan.max_concurrency,
-                    ask=lambda: self._ask_all(groups),
-                )  # fmt: skip
+            async with self._turn():
+                await self._run_once()
         finally:
             self.tally.end()
+
+    def _turn(self) -> contextlib.AbstractAsyncContextManager[None]:
+        turns = getattr(self.client.engine, "turns", None)
+        if turns is None or self.plan.fresh or self.plan.mode == "provider_batch":
+            return contextlib.nullcontext()
+        held: contextlib.AbstractAsyncContextManager[None] = turns.of(self.id, self.tally.wait)
+        return held
+
+    async def _run_once(self) -> None:
+        self._forget_failures()
+        asked = [request for request in self._requests if request is not None]
+        await self.client.engine.begin(self._run(), asked)
+        groups = await self._recall(self._groups())
+        if self._engine is None or not groups:
+            await self._ask_all(groups)
+            return
+        self._spread = await distribute.over(
+            self._engine, self.client, self._templates, most=self.plan.max_concurrency,
+            ask=lambda: self._ask_all(groups),
+        )  # fmt: skip
 
     def _forget_failures(self) -> None:
         """What failed is asked; what has no prompt has failed already."""
@@ -337,48 +331,6 @@ def layout(
 
 def _warm(request: Request) -> Request:
     return msgspec.structs.replace(request, warm=True)
-
-
-def _check(plan: Plan) -> None:
-    for name in ("max_concurrency", "rpm", "tpm"):
-        value = getattr(plan, name)
-        if value is None and name != "max_concurrency":
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InvalidRequestError(f"{name}={value!r} is no number of at least 1.", details={"parameter": name})
-    if most_connections(plan.max_concurrency) < plan.max_concurrency:
-        warnings.warn(
-            f"This process may not open so many connections: {most_connections(plan.max_concurrency)} questions are in "
-            f"flight at most, not {plan.max_concurrency}. `ulimit -n` raises the limit.",
-            stacklevel=2,
-        )
-    if plan.mode not in ("realtime", "provider_batch"):
-        raise InvalidRequestError(
-            f"mode={plan.mode!r} is neither 'realtime' nor 'provider_batch'.", details={"parameter": "mode"}
-        )
-    bulk_plan.seconds(plan.deadline)
-    if plan.mode == "realtime" and plan.deadline != "24h":
-        raise InvalidRequestError(
-            "deadline= is a batch's: pass mode='provider_batch' with it, or timeout= for the deadline of a question.",
-            details={"parameter": "deadline"},
-        )
-    checks.number(plan.max_cost, "max_cost", low=0)
-    if plan.on_error not in ("record", "raise"):
-        raise InvalidRequestError(
-            f"on_error={plan.on_error!r} is neither 'record' nor 'raise'.", details={"parameter": "on_error"}
-        )
-
-
-def _check_names(data: pd.DataFrame, names: Sequence[str], prefix: str) -> None:
-    if not data.columns.is_unique:
-        twice = data.columns[data.columns.duplicated()][0]
-        raise ValueError(f"The data has more than one column {twice!r}; rename them, so that each can be named.")
-    taken = [name for name in (prefix + name for name in names) if name in data.columns]
-    if taken:
-        raise ValueError(
-            f"The data already has a column {taken[0]!r}, which the result needs. Rename it, or pass "
-            "prefix='prsm_' to name the result's columns otherwise."
-        )
 
 
 def _key(request: Request) -> Any:
