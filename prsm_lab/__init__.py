@@ -28,11 +28,15 @@ if TYPE_CHECKING:
     from prsm_lab.frames import batch as batch
     from prsm_lab.frames import col as col
     from prsm_lab.frames import compare as compare
+    from prsm_lab.frames import contrast as contrast
+    from prsm_lab.frames import diff as diff
     from prsm_lab.frames import document as document
     from prsm_lab.frames import estimate as estimate
+    from prsm_lab.frames import frontier as frontier
     from prsm_lab.frames import image as image
     from prsm_lab.frames import infer as infer
     from prsm_lab.frames import job as job
+    from prsm_lab.frames import leaderboard as leaderboard
     from prsm_lab.frames import load as load
     from prsm_lab.frames import models as models
     from prsm_lab.frames import retry as retry
@@ -49,8 +53,9 @@ _ROOMS = {
     "prsm_lab.server": ("serve",),
     "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
     "prsm_lab.frames": (
-        "abatch", "acompare", "ainfer", "batch", "col", "compare", "document", "estimate", "image", "infer", "job",
-        "load", "models", "receipts", "retry", "runs", "score", "side_by_side", "summarize",
+        "abatch", "acompare", "ainfer", "batch", "col", "compare", "contrast", "diff", "document", "estimate",
+        "frontier", "image", "infer", "job", "leaderboard", "load", "models", "receipts", "retry", "runs", "score",
+        "side_by_side", "summarize",
     ),
 }  # fmt: skip
 _MODULES = {

@@ -15,6 +15,7 @@ from prsm_lab.errors import InvalidRequestError
 from prsm_lab.frames import reading
 from prsm_lab.frames.data import missing
 from prsm_lab.frames.summary import summarize
+from prsm_lab.statistics import intervals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,42 +200,11 @@ def interval(values: pd.Series[Any]) -> tuple[float, float, float] | None:
 
     A single score that is neither 0 nor 1 has no interval: its ends are NaN.
 
-    Wilson, E. B. (1927), JASA 22. Student's interval takes rows as independent.
-
     >>> import pandas as pd
     >>> [round(figure, 3) for figure in interval(pd.Series([1.0] * 8 + [0.0] * 2))]
     [0.8, 0.49, 0.943]
     """
-    present = values.dropna().astype(float)
-    n = len(present)
-    if n == 0:
-        return None
-    mean = float(present.mean())
-    if set(present.unique()) <= {0.0, 1.0}:
-        z = 1.959963984540054
-        centre = (mean + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
-        return mean, max(0.0, centre - half), min(1.0, centre + half)
-    if n == 1:
-        return mean, math.nan, math.nan
-    half = _t(n - 1) * float(present.std(ddof=1)) / math.sqrt(n)
-    return mean, mean - half, mean + half
-
-
-_T_QUANTILES: Final = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
-"""scipy.stats.t.ppf(0.975, 1 … 9)."""
-
-
-def _t(degrees: int) -> float:
-    """The 97.5 % quantile of Student's t: tabled, then the normal one by its Cornish-Fisher expansion (to 2e-5)."""
-    if degrees <= len(_T_QUANTILES):
-        return _T_QUANTILES[degrees - 1]
-    z, v = 1.959963984540054, float(degrees)
-    return (
-        z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
-        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * v**4)
-    )  # fmt: skip
+    return intervals.mean_interval(values.dropna().astype(float).to_numpy())
 
 
 class Variant(NamedTuple):

@@ -103,7 +103,7 @@ COLUMNS: Final = (
 def figures_of(results: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Return the summary as texts: the headings, and a row per variant, best first."""
     summary = summarize(results)
-    scores = [c for c in summary.columns if str(c).startswith("score_") and not str(c).endswith("_na")]
+    scores = reading.score_columns(results)
     keys = list(summary.columns[: list(summary.columns).index("n")])
     shown: list[tuple[str, str, str]] = []
     for name, heading, form in COLUMNS:

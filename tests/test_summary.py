@@ -193,6 +193,100 @@ def test_what_holds_no_results_is_refused():
         lab.summarize(pd.DataFrame({"a": [1]}))
 
 
+# ---------------------------------------------------------------------------------------------------- intervals
+
+
+def test_each_mean_has_its_interval_right_behind_it(frame):
+    """Wilson's for right and wrong, Student's for marks; NA counts come after."""
+    found = frame(*[{"content": word, "answer": "x"} for word in "xxxxxxxxyy"], {"failed": "down", "answer": "x"})
+    scored = lab.score(found, ["exact", lambda row: len(row["q"]) + (row["inference_id"] == "inf_0")])
+    line = lab.summarize(scored).iloc[0]
+
+    assert line.index.tolist()[4:12] == [
+        "score_exact", "score_exact_low", "score_exact_high", "score_exact_na",
+        "score_lambda", "score_lambda_low", "score_lambda_high", "score_lambda_na",
+    ]  # fmt: skip
+    assert (line["score_exact_low"], line["score_exact_high"]) == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
+    half = 2.262157 * 0.1  # t of 9 degrees, and the error of nine 1s and a 2
+    assert (line["score_lambda_low"], line["score_lambda_high"]) == pytest.approx((1.1 - half, 1.1 + half), abs=1e-5)
+
+
+def test_samples_of_one_row_are_one_row_worth_of_evidence(frame):
+    """Five answers that never differ within a row: as sure as one of each; told by index, else not at all."""
+    rows = [{"content": "x" if n % 3 else "y", "answer": "x", "q": f"q{n}"} for n in range(30)]
+    found = pd.concat([frame(*rows).assign(sample=n) for n in range(5)])
+    found.insert(found.columns.get_loc("model") + 1, "sample", found.pop("sample"))
+    scored = lab.score(found, "exact")
+
+    once, many = lab.summarize(scored[scored["sample"] == 0]).iloc[0], lab.summarize(scored).iloc[0]
+    lost = lab.summarize(scored.sample(frac=1, random_state=0).reset_index(drop=True)).iloc[0]
+
+    assert many["score_exact_low"] == pytest.approx(once["score_exact_low"], abs=0.01)
+    assert many["score_exact_high"] == pytest.approx(once["score_exact_high"], abs=0.01)
+    assert (lost["score_exact"], lost["score_exact_low"]) == (many["score_exact"], pd.NA)
+    assert lab.summarize(scored, by=["model", "sample"])["score_exact_low"].nunique() == 1
+
+
+def test_variants_have_their_own_rows_and_an_infinite_mean_has_no_interval(frame):
+    """Two variants of two samples; a score without bounds."""
+    rows = [{"model": model, "q": f"q{n}"} for n in range(6) for model in ("gpt-4", "gpt-4o")]
+    found = pd.concat([frame(*rows).assign(sample=s) for s in range(2)]).sort_index(kind="stable")
+    found.insert(found.columns.get_loc("model") + 1, "sample", found.pop("sample"))
+    scored = found.set_axis([n // 4 for n in range(24)]).assign(score_x=[float(n % 5) for n in range(24)])
+
+    whole = lab.summarize(scored).set_index("model")
+    alone = lab.summarize(scored[scored["model"] == "gpt-4"]).iloc[0]
+    endless = lab.summarize(scored.assign(score_x=float("inf"))).iloc[0]
+
+    assert (
+        whole.loc["gpt-4", ["score_x_low", "score_x_high"]].tolist() == alone[["score_x_low", "score_x_high"]].tolist()
+    )
+    assert (endless["score_x"], endless["score_x_low"]) == (float("inf"), pd.NA)
+
+
+def test_clusters_and_confidence_and_bootstrap(frame):
+    """`cluster=`, `confidence=`, `interval=`: wider where rows go together, narrower at less confidence."""
+    found = lab.score(frame(*[{"content": "x" if n // 6 % 2 else "y", "answer": "x", "q": f"d{n // 6}"} for n in range(60)]), "exact")  # fmt: skip
+
+    def width(**options) -> float:
+        line = lab.summarize(found, **options).iloc[0]
+        return line["score_exact_high"] - line["score_exact_low"]
+
+    assert width(cluster="q") > 2 * width()
+    assert width(confidence=0.8) < 0.7 * width()
+    assert width(interval="bootstrap") == pytest.approx(width(), rel=0.1)
+    assert width(interval="bootstrap", seed=1) == width(interval="bootstrap", seed=1)
+
+
+def test_no_rows_have_the_same_columns_and_reasons_are_no_scores(frame):
+    """A text that stands beside a score is not averaged."""
+    found = lab.score(frame({"answer": "x"}, {"answer": "y"}), "exact").assign(score_judge_reason="because")
+
+    whole, none = lab.summarize(found), lab.summarize(found.iloc[:0])
+
+    assert whole.columns.tolist() == none.columns.tolist()
+    assert not any("reason" in name for name in whole.columns)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"confidence": 1.0}, errors.InvalidRequestError, "confidence=1.0"),
+        ({"interval": "exact"}, errors.InvalidRequestError, "'exact' is neither"),
+        ({"cluster": "z"}, errors.NotFoundError, "'z'"),
+        ({"cluster": "answer"}, errors.InvalidRequestError, "'answer' is empty in row 1"),
+    ],
+)
+def test_an_interval_that_cannot_be_made_is_refused(frame, options, error, message):
+    """With the column and the row."""
+    found = lab.score(frame({"answer": "x"}, {"failed": "down"}), {"x": lambda row: 1})
+
+    with pytest.raises(error, match=message):
+        lab.summarize(found, **options)
+    with pytest.raises(errors.InvalidRequestError, match="'score_x_low' has the name of an end"):
+        lab.summarize(found.assign(score_x_low=1.0))
+
+
 # ------------------------------------------------------------------------------------------------- side by side
 
 

@@ -4,16 +4,21 @@ from prsm_lab.catalog import frame as models
 from prsm_lab.frames.again import retry
 from prsm_lab.frames.asking import abatch, acompare, ainfer, batch, compare, infer
 from prsm_lab.frames.background import job
+from prsm_lab.frames.contrasting import contrast
 from prsm_lab.frames.estimating import estimate
+from prsm_lab.frames.flips import diff
+from prsm_lab.frames.frontiers import frontier
 from prsm_lab.frames.media import document, image
 from prsm_lab.frames.past import load, runs
 from prsm_lab.frames.prompts import col
+from prsm_lab.frames.ranking import leaderboard
 from prsm_lab.frames.receipts import receipts
 from prsm_lab.frames.scoring import score
 from prsm_lab.frames.side import side_by_side
 from prsm_lab.frames.summary import summarize
 
 __all__ = [
-    "abatch", "acompare", "ainfer", "batch", "col", "compare", "document", "estimate", "image", "infer", "job", "load",
-    "models", "receipts", "retry", "runs", "score", "side_by_side", "summarize",
+    "abatch", "acompare", "ainfer", "batch", "col", "compare", "contrast", "diff", "document", "estimate", "frontier",
+    "image", "infer", "job", "leaderboard", "load", "models", "receipts", "retry", "runs", "score", "side_by_side",
+    "summarize",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from prsm_lab import columns
@@ -28,6 +29,10 @@ class Reading(NamedTuple):
         """Return the columns that came with the data."""
         own = {self.prefix + name for name in (*columns.NAMES, *self.variant_columns)}
         return [c for c in results.columns if c not in own and not str(c).startswith("score_")]
+
+    def without_samples(self) -> Reading:
+        """Return a reading in which the samples of a variant are one variant."""
+        return self._replace(variant_columns=tuple(name for name in self.variant_columns if name != "sample"))
 
     def labels(self, results: pd.DataFrame) -> list[str]:
         """Return each row's variant as one text: `gpt-4`, or `gpt-4 · brief · temperature 0`."""
@@ -60,6 +65,25 @@ def of(results: pd.DataFrame) -> Reading:
     )
     simulated = bool(served.astype("string").str.startswith("simulated/").fillna(False).any())
     return Reading(prefix, tuple(variants), simulated)
+
+
+def score_columns(results: pd.DataFrame) -> list[str]:
+    """Return the columns that hold scores: `score_…` with numbers or truth values, not errors or reasons."""
+    named = [c for c in results.columns if str(c).startswith("score_") and not str(c).endswith("_error")]
+    return [name for name in named if figures(results[name]) is not None]
+
+
+def figures(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Return a column's numbers, NaN where there is none or an infinite one; None if it is no column of numbers."""
+    if not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        if column.dtype != object:
+            return None
+        try:
+            column = pd.to_numeric(column)
+        except (TypeError, ValueError):
+            return None
+    found = column.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def _between(results: pd.DataFrame, prefix: str) -> list[str]:
