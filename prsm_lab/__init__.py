@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from prsm_lab.frames import retry as retry
     from prsm_lab.frames import runs as runs
     from prsm_lab.frames import score as score
+    from prsm_lab.frames import show as show
     from prsm_lab.frames import side_by_side as side_by_side
     from prsm_lab.frames import summarize as summarize
     from prsm_lab.frames.receipts import receipts as receipts
@@ -55,7 +56,7 @@ _ROOMS = {
     "prsm_lab.frames": (
         "abatch", "acompare", "ainfer", "batch", "col", "compare", "contrast", "diff", "document", "estimate",
         "frontier", "image", "infer", "job", "leaderboard", "load", "models", "receipts", "retry", "runs", "score",
-        "side_by_side", "summarize",
+        "show", "side_by_side", "summarize",
     ),
 }  # fmt: skip
 _MODULES = {

@@ -8,7 +8,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prsm_lab.panels import ballot, marking
+from prsm_lab.frames import marking
+from prsm_lab.panels import ballot
 from prsm_lab.types import Vote
 
 WAYS = ("x", "y", "z")

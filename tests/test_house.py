@@ -104,7 +104,7 @@ ALLOWED = {
     "openai": {"providers/"},
     "anthropic": {"providers/"},
     "huggingface_hub": {"providers/", "local.py"},
-    "plotly": {"plot.py", "report.py"},
+    "plotly": {"plot/", "report.py"},
 }
 
 

@@ -14,11 +14,12 @@ from prsm_lab.frames.prompts import col
 from prsm_lab.frames.ranking import leaderboard
 from prsm_lab.frames.receipts import receipts
 from prsm_lab.frames.scoring import score
+from prsm_lab.frames.showing import show
 from prsm_lab.frames.side import side_by_side
 from prsm_lab.frames.summary import summarize
 
 __all__ = [
     "abatch", "acompare", "ainfer", "batch", "col", "compare", "contrast", "diff", "document", "estimate", "frontier",
-    "image", "infer", "job", "leaderboard", "load", "models", "receipts", "retry", "runs", "score", "side_by_side",
-    "summarize",
+    "image", "infer", "job", "leaderboard", "load", "models", "receipts", "retry", "runs", "score", "show",
+    "side_by_side", "summarize",
 ]  # fmt: skip

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def side_by_side(results: pd.DataFrame, values: str = "response") -> pd.DataFrame:
+def side_by_side(results: pd.DataFrame, values: str | Sequence[str] = "response") -> pd.DataFrame:
     """Return one row per input row and one column per variant.
 
     Args:
         results: What `compare` returned.
-        values: The result column to lay out.
+        values: The result column to lay out; of several the first has the variant's name, the others have theirs
+            behind it: `gpt-4`, `gpt-4 · score_exact`. `lab.show` puts these below the answer.
 
     Raises:
         InvalidRequestError: If there is no such column.
@@ -30,12 +31,9 @@ def side_by_side(results: pd.DataFrame, values: str = "response") -> pd.DataFram
     ['text', 'gpt-4', 'claude-3-opus']
     """
     known = reading.of(results)
-    name = values if values in results.columns else known.prefix + values
-    if name not in results.columns:
-        raise InvalidRequestError(
-            f"No column {values!r} to lay side by side; there are {', '.join(map(str, results.columns))}.",
-            details={"parameter": "values"},
-        )
+    names = [_column(results, known, value) for value in ([values] if isinstance(values, str) else values)]
+    if not names:
+        raise InvalidRequestError("values=[] names no column to lay side by side.", details={"parameter": "values"})
     labels = known.labels(results)
     ways = list(dict.fromkeys(labels))
     parts = [results.iloc[position :: len(ways)] for position in range(len(ways))] or [results]
@@ -43,10 +41,46 @@ def side_by_side(results: pd.DataFrame, values: str = "response") -> pd.DataFram
     first = parts[0]
     inputs = [c for c in known.inputs(results) if all(_same(first[c], part[c]) for part in parts)]
     wide = first[inputs].copy()
+    laid: dict[str, dict[str, str]] = {}
     for way, part in zip(ways, parts, strict=False):
-        wide[way] = part[name].array
-    wide.attrs = {}
+        laid[way] = {}
+        for name in names:
+            column = f"{way} · {name}" if laid[way] else way
+            laid[way][name.removeprefix(known.prefix)] = column
+            wide[column] = part[name].array
+    played = [way for way, part in zip(ways, parts, strict=False) if reading.of(part).simulated]
+    wide.attrs = {"prsm": {"kind": "side_by_side", "ways": laid, "simulated": played}}
     return wide
+
+
+def _column(results: pd.DataFrame, known: reading.Reading, value: str) -> str:
+    name = value if value in results.columns else known.prefix + value
+    if name not in results.columns:
+        raise InvalidRequestError(
+            f"No column {value!r} to lay side by side; there are {', '.join(map(str, results.columns))}.",
+            details={"parameter": "values"},
+        )
+    return name
+
+
+def ways_of(wide: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Return the variants of what `side_by_side` returned, and for each what was laid out and in which column.
+
+    Empty for any other frame; a column that was dropped since is left out.
+    """
+    notes = wide.attrs.get("prsm") or {}
+    if notes.get("kind") != "side_by_side":
+        return {}
+    there = {
+        way: {value: column for value, column in group.items() if column in wide.columns}
+        for way, group in notes["ways"].items()
+    }
+    return {way: group for way, group in there.items() if group}
+
+
+def simulated(wide: pd.DataFrame) -> list[str]:
+    """Return the variants of what `side_by_side` returned whose answers are simulated."""
+    return list(wide.attrs["prsm"].get("simulated", ())) if ways_of(wide) else []
 
 
 def _check_whole(

@@ -15,9 +15,9 @@ import pandas as pd
 from prsm_lab import render
 from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError
-from prsm_lab.frames import reading
+from prsm_lab.frames import marking, reading
 from prsm_lab.frames.side import side_by_side
-from prsm_lab.panels import ballot, marking, still
+from prsm_lab.panels import ballot, still
 from prsm_lab.panels.panel import Panel
 from prsm_lab.types import Vote, Winner
 
