@@ -101,6 +101,12 @@ class PRSMError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __copy__(self) -> PRSMError:
+        """Copy it with fields of its own: where Dask is imported (tblib), a plain copy would share them."""
+        made = type(self).__new__(type(self), *self.args)
+        made.__dict__.update(self.__dict__)
+        return made
+
     def to_dict(self) -> dict[str, Any]:
         """Return the seed's error body.
 

@@ -170,15 +170,80 @@ def test_compare_repeats_the_index(client, tmp_path):
     assert "10" in made._repr_html_()
 
 
-@pytest.mark.parametrize(
-    "option", [{"background": True}, {"max_cost": 1.0}, {"mode": "provider_batch"}, {"returns": "arrow"}]
-)
+@pytest.mark.parametrize("option", [{"background": True}, {"mode": "provider_batch"}, {"returns": "arrow"}])
 def test_what_means_something_else_part_by_part_is_refused(client, tmp_path, option):
     """Before anything is asked."""
     with pytest.raises(InvalidRequestError, match="does not go with output="):
         ask(client, texts(3), tmp_path / "out", **option)
 
     assert len(lab.runs(client=client)) == 0
+
+
+LONG = {"max_tokens": 75, "max_concurrency": 1}
+WORDS = "word " * 60
+"""An answer as long as `LONG` allows, so that a row's worst case is about what it costs."""
+
+
+@pytest.fixture
+def dear():
+    with lab.Client(mock_mode=True, ledger=":memory:", mock_responses={"*": {"content": WORDS}}) as made:
+        yield made
+
+
+@pytest.fixture
+def one(dear, tmp_path):
+    """What a row costs, in USD."""
+    return ask(dear, texts(1), tmp_path / "price", run="price", **LONG).frame()["cost"].item()
+
+
+def answered(frame):
+    """The ids of the rows that have an answer."""
+    return frame["inference_id"][frame["response"].notna()].tolist()
+
+
+def test_one_cap_holds_over_all_parts_and_all_sittings(dear, one, tmp_path):
+    """The same call again spends nothing more; a higher cap asks the rest, and counts what was paid."""
+    first = ask(dear, texts(12), tmp_path / "out", max_cost=7.5 * one, **LONG).frame()
+    same = ask(dear, texts(12), tmp_path / "out", max_cost=7.5 * one, **LONG).frame()
+    elsewhere = ask(dear, texts(12), tmp_path / "other", max_cost=7.5 * one, **LONG).frame()
+    more = ask(dear, texts(12), tmp_path / "out", max_cost=9.5 * one, **LONG).frame()
+
+    assert len(answered(first)) == 7
+    assert set(first["error_code"].dropna()) == {"budget_exceeded"}
+    assert answered(same) == answered(elsewhere) == answered(first)
+    assert len(answered(more)) == 9
+    assert more["cost"].sum() <= 9.5 * one
+
+
+def test_what_was_paid_without_a_cap_counts_under_one(dear, one, tmp_path):
+    """A cap is of all that the parts ever cost, not of what comes after it was set."""
+    healthy = []
+
+    def answer(messages):
+        if healthy or messages[-1]["content"] < "row 6":
+            return WORDS
+        raise RuntimeError("not today")
+
+    with lab.Client(
+        mock_mode=True, ledger=":memory:", mock_responses={"*": {"content": answer}}, max_retries=0
+    ) as client:
+        first = ask(client, texts(10), tmp_path / "out", **LONG).frame()
+        healthy.append(True)
+
+        capped = ask(client, texts(10), tmp_path / "out", max_cost=7.9 * one, **LONG).frame()
+
+    assert len(answered(first)) == 6
+    assert len(answered(capped)) == 7
+
+
+def test_asking_anew_begins_a_new_cap_once_and_not_with_every_part(dear, one, tmp_path):
+    """`fresh=True` is a new purchase of the whole."""
+    first = ask(dear, texts(12), tmp_path / "out", max_cost=6.5 * one, **LONG).frame()
+
+    anew = ask(dear, texts(12), tmp_path / "out", max_cost=6.5 * one, fresh=True, **LONG).frame()
+
+    assert len(answered(anew)) == len(answered(first)) == 6
+    assert not set(answered(anew)) & set(answered(first))
 
 
 MEMORY = """
@@ -212,6 +277,36 @@ def test_what_is_written_is_no_longer_in_memory(tmp_path):
 
     parts, most = map(int, done.stdout.split())
     assert (parts, most <= 2, done.stderr) == (10, True, "")
+
+
+GROWTH = """
+import resource, sys
+import prsm_lab as lab
+from prsm_lab.frames import output
+
+output.PART_ROWS = 50
+keep, peaks = output.Writing.keep, []
+
+def measured(writing, work):
+    keep(writing, work)
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+output.Writing.keep = measured
+client = lab.Client(mock_mode=True, ledger=sys.argv[1] + "/ledger.db", mock_responses={"*": {"content": "a" * 10_000}})
+data = [f"{n} " + "q" * 10_000 for n in range(2_000)]
+lab.batch(data, "{text}", model="gpt-4", client=client, output=sys.argv[1] + "/out", progress=False)
+print(len(peaks), round(peaks[-1] - peaks[3]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
+def test_ten_times_the_parts_need_no_more_memory(tmp_path):
+    """Forty parts peak where four did, though what was asked and answered since is 36 MB as bare text."""
+    command = [sys.executable, "-c", GROWTH, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+    parts, megabytes = map(int, done.stdout.split())
+    assert (parts, megabytes < 15, done.stderr) == (40, True, ""), f"{megabytes} MB"
 
 
 def test_the_async_twin_writes_the_same(client, tmp_path):

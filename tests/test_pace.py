@@ -551,7 +551,7 @@ with lab.Client(providers={"openai": {"base_url": url + "/v1", "api_key": "emula
     lab.infer("warm up", model="gpt-4o", client=client, progress=False)  # imports take longer than the whole race
     print("ready", flush=True)
     sys.stdin.readline()
-    found = lab.batch([f"{name} {n}" for n in range(20)], "{text}", model="gpt-4.1-mini", client=client, progress=False, rpm=12)
+    found = lab.batch([f"{name} {n}" for n in range(30)], "{text}", model="gpt-4.1-mini", client=client, progress=False, rpm=12)
     print(json.dumps(int(found["response"].notna().sum())))
 """
 
@@ -570,7 +570,7 @@ def test_two_processes_with_one_key_share_one_ceiling(emu, tmp_path):
         process.stdin.flush()
     said = [json.loads(process.communicate(timeout=50)[0]) for process in both]
 
-    assert (ready, said) == (["ready\n"] * 2, [20, 20])
+    assert (ready, said) == (["ready\n"] * 2, [30, 30])
     arrivals = [entry for entry in emu.log.arrivals() if entry.prompt != "warm up"]
     assert most_in_a_window(sent(path), WINDOW) <= 12
     overlap = [entry.prompt[:3] for entry in arrivals]
@@ -750,10 +750,8 @@ async def test_a_fault_of_the_questions_themselves_ends_the_run():
         async def create(self, request):
             return request
 
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(ValueError, match="no more"):
         await many.run(Quick(), broken(), concurrency=2, deliver=lambda *_: None)
-
-    assert caught.group_contains(ValueError)
 
 
 def test_a_crews_size_may_be_set_from_another_thread(emu, client):

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from prsm_lab.types.spent import Period
 
 CLIENT: Final = "client"
+SHARED: Final = "runs:"
+"""Before the name of a purse that several runs share: no run's id begins so."""
 PERIODS: Final = ("hour", "day", "week", "month", "session", "ever")
 LOOK_SECONDS: Final = 1.0
 """So old may be what is known of a budget that another process has set."""
@@ -98,7 +100,7 @@ class Budgets:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._opened: Purse | None = None
-        self._runs: dict[str, float] = {}
+        self._runs: dict[str, Share] = {}
         self._session: Budget | None = None
         self._known: Budget | None = None
         self._looked = -math.inf
@@ -141,15 +143,20 @@ class Budgets:
     def cap(self, run: Run, requests: Sequence[Request], targets: Sequence[Sequence[Target]]) -> None:
         """Keep a run to its cap; what it has paid earlier counts, unless it asks everything anew.
 
+        Runs of one purse keep to the cap together. They join it without a cap too: one may be set at the next sitting.
+
         Raises:
             BudgetExceededError: If no place that may answer one of its models has a known worst case.
         """
         self._runs.pop(run.id, None)
+        share = Share(run.id if run.purse is None else SHARED + run.purse, "", run.max_cost or 0.0, None)
+        if run.purse is not None:
+            self._purse.join(share, run.id, paid_counts=not run.fresh)
         if run.max_cost is None:
             return
-        self._runs[run.id] = run.max_cost
-        if run.fresh:
-            self._purse.forget(Share(run.id, "", run.max_cost, None))
+        self._runs[run.id] = share
+        if run.fresh and not run.goes_on:
+            self._purse.forget(share)
         checked: set[str] = set()
         for request, places in zip(requests, targets, strict=True):
             if request.model in checked or not places:
@@ -166,24 +173,23 @@ class Budgets:
 
     def retune(self, run: str, usd: float | None) -> None:
         """Give a run at work another cap; None: none."""
-        self._runs.pop(run, None)
+        known = self._runs.pop(run, Share(run, "", 0.0, None))
         if usd is not None:
-            self._runs[run] = usd
+            self._runs[run] = known._replace(usd=usd)
         self._settled.set()
 
     def spent(self, run: str) -> float | None:
         """Return what a capped run has spent so far, in all its sittings."""
-        usd = self._runs.get(run)
-        return None if usd is None else self._purse.standing(Share(run, "", usd, None)).spent
+        share = self._runs.get(run)
+        return None if share is None else self._purse.standing(share).spent
 
     # --------------------------------------------------------------------------------------------------- knocks
 
     def shares(self, run: str | None) -> list[Share]:
         """Return the budgets that a knock must keep to; usually none."""
         found = [share for share, _ in self._client_shares()]
-        usd = None if run is None else self._runs.get(run)
-        if run is not None and usd is not None:
-            found.append(Share(run, "", usd, None))
+        if run is not None and (share := self._runs.get(run)) is not None:
+            found.append(share)
         return found
 
     async def hold(self, request: Request, target: Target) -> Hold | nullcontext[None]:

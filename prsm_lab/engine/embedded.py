@@ -26,6 +26,7 @@ from prsm_lab.engine.bulk_budget import Till
 from prsm_lab.engine.concluding import conclude, served_again
 from prsm_lab.engine.health import Health
 from prsm_lab.engine.pace import Pace
+from prsm_lab.engine.planning import Planning
 from prsm_lab.engine.turns import Turns
 from prsm_lab.engine.windows import Windows, most_connections
 from prsm_lab.errors import CancelledError, InternalError, InvalidRequestError, NotFoundError, PRSMError
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 MOST_IN_FLIGHT = 1024
 """At one provider that names no `ceiling` of its own: a share server's thousand streams may all be of one model."""
 CLOSING_SECONDS = 1.0
-identity = id
-"""The builtin, where `id` is an inference's."""
 RECENT_SECONDS = 7 * 24 * 3600.0
 """How far back measured latencies count for latency optimisation."""
 
@@ -82,7 +81,7 @@ class Embedded:
         self._attempts = Attempts(self._windows, self._pace, self._health, self.budgets, max_retries=max_retries)
         self._pid = os.getpid()
         self._warned: set[str] = set()
-        self._plans: dict[int, tuple[Request, tuple[Target, ...], bytes]] = {}
+        self._planning = Planning(self._origins)
         self._priced = False
         self.ballots, self.turns = Ballots(ledger), Turns(ledger)
         self._forgotten = weakref.finalize(self, _let_go, self._pid, self._windows)
@@ -109,8 +108,7 @@ class Embedded:
         created = time.time()
         id = request.id or new_id()  # noqa: A001 -- the seed's word
         try:
-            targets, key = self._planned(request)
-            self._plans.pop(identity(request), None)  # it is asked once: a long run's plans go as it goes
+            targets, key = self._planning.of(request)
         except PRSMError as error:
             self._ledger.start(id, request, fingerprint(request, ()), scope=request.scope, created=created)
             await self._record_failure(id, error)
@@ -172,18 +170,18 @@ class Embedded:
         """Write down what a run asks, before it asks."""
         if not run.batched and not run.fresh:
             refuse_doubles(self._ledger, run.id)
-        self._plans = {}
-        keys = []
+        self._planning.begin(run.id)
+        keys: list[bytes] = []
+        firsts: dict[str, tuple[Request, tuple[Target, ...]]] = {}
         for request in requests:
             try:
-                self._plans[identity(request)] = (request, *self._planned(request))
+                targets, key = self._planning.learn(request)
             except PRSMError:
                 keys.append(fingerprint(request, ()))
             else:
-                keys.append(self._plans[identity(request)][2])
-        self.budgets.cap(
-            run, requests, [self._plans[identity(one)][1] if identity(one) in self._plans else () for one in requests]
-        )
+                keys.append(key)
+                firsts.setdefault(request.model, (request, targets))
+        self.budgets.cap(run, [one for one, _ in firsts.values()], [targets for _, targets in firsts.values()])
         self._ledger.begin(run, keys, run.scope)
         await self._ledger.written()
 
@@ -210,7 +208,7 @@ class Embedded:
         """Ask many questions through the providers' batches at half price; see `Bulks.run`."""
 
         def choose(request: Request) -> Choice:
-            targets, question = self._planned(request)
+            targets, question = self._planning.of(request)
             cached = self._cached(request, question, time.time()) is not None
             return Choice(self._order(request, targets)[0], question, request.id or new_id(), cached)
 
@@ -304,18 +302,10 @@ class Embedded:
 
     # -------------------------------------------------------------------------------------------------- helpers
 
-    def _planned(self, request: Request) -> tuple[tuple[Target, ...], bytes]:
-        """A request's targets and fingerprint; those of the run that was begun last are at hand."""
-        known = self._plans.get(identity(request))
-        if known is not None and known[0] is request:
-            return known[1], known[2]
-        targets = plan.candidates(request, self._origins)
-        return targets, fingerprint(request, sorted({target.origin for target in targets}))
-
     def _key(self, request: Request) -> bytes | None:
         """A request's fingerprint; None where it cannot even be planned."""
         try:
-            return self._planned(request)[1]
+            return self._planning.of(request).key
         except PRSMError:
             return None
 

@@ -14,7 +14,7 @@ from prsm_lab.errors import InvalidRequestError, NotFoundError
 from prsm_lab.frames import convert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 def _of(rows: Any) -> pd.DataFrame:
@@ -101,12 +101,17 @@ def _read(source: str | Path) -> pd.DataFrame:
 
 def records(data: pd.DataFrame) -> list[dict[Any, Any]]:
     """Return each row as a dict from column label to value."""
+    return list(each(data))
+
+
+def each(data: pd.DataFrame) -> Iterator[dict[Any, Any]]:
+    """Iterate over the rows as dicts from column label to value, one at a time."""
     columns = list(data.columns)
-    return (
-        [dict(zip(columns, row, strict=True)) for row in zip(*(data[c].array for c in columns), strict=True)]
-        if (columns)
-        else [{} for _ in range(len(data))]
-    )
+    if not columns:
+        yield from ({} for _ in range(len(data)))
+        return
+    for row in zip(*(data[label].array for label in columns), strict=True):
+        yield dict(zip(columns, row, strict=True))
 
 
 def missing(value: object) -> bool:

@@ -106,11 +106,14 @@ class Writing:
     def works(self) -> Iterator[Work]:
         """Each part that is missing or has failed rows, to be run and then handed to `keep`."""
         self.output.path.mkdir(parents=True, exist_ok=True)
+        purse = ""
         for n, rows in enumerate(self._pieces):
             options = dict(self._options)
             if options.get("run"):
                 options["run"] = f"{options['run']}-{n:05d}"
             work = self._make(rows, options)
+            purse = purse or self._purse(work)
+            work.share(purse, goes_on=n > 0)
             key = hashlib.sha256(f"{work.id} {work.shape}".encode("utf-8", "replace") + packing.pack(rows)).hexdigest()[
                 :16
             ]
@@ -140,6 +143,12 @@ class Writing:
         finally:
             beside.unlink(missing_ok=True)
 
+    def _purse(self, first: Work) -> str:
+        """What the parts call the cap that they share: the same call again shares it too, wherever it writes to."""
+        named = self._options.get("run")
+        told = f"run {named}" if named else f"{self._rows} {first.id}"
+        return "out_" + hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:16]
+
     def _other(self) -> InvalidRequestError:
         return _refused(
             f"{str(self.output.path)!r} holds results of another call (other data, prompt, model or options); "
@@ -151,7 +160,6 @@ def _check(options: Any) -> None:
     """What would mean something else part by part is refused."""
     refused = {
         "background": "parts are written by the call itself",
-        "max_cost": "a cap over all parts is not kept yet; lab.estimate tells the cost before",
     }
     for name, why in refused.items():
         if options.get(name) not in (None, False):

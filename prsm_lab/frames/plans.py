@@ -28,6 +28,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     mode: Literal["realtime", "provider_batch"] = "realtime"
     deadline: str | float | None = "24h"
     max_cost: float | None = None
+    purse: str | None = None
+    """What runs that spend from one cap share; see `Run.purse`."""
+    goes_on: bool = False
+    """See `Run.goes_on`."""
     run: str | None = None
     fresh: bool = False
     dedup: bool = True

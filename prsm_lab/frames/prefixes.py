@@ -23,8 +23,8 @@ FEWEST: Final = 4
 class Wave(NamedTuple):
     """Questions by their positions: the first ones of some beginnings, and then all that begin like them."""
 
-    first: list[int]
-    then: list[int]
+    first: Sequence[int]
+    then: Sequence[int]
 
 
 def beginning(request: Request) -> str | None:
@@ -66,7 +66,7 @@ def waves(requests: Sequence[Request], *, most: int) -> list[Wave]:
             alike.setdefault((request.model, request.routing.provider, begin), []).append(position)
     shared = [positions for positions in alike.values() if len(positions) > 1]
     if not shared or sum(map(len, shared)) < FEWEST * len(shared):
-        return [Wave([], list(range(len(requests))))]
+        return [Wave([], range(len(requests)))]
     alone += [positions[0] for positions in alike.values() if len(positions) == 1]
     found = []
     for start in range(0, len(shared), max(1, most)):

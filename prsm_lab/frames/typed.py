@@ -120,6 +120,8 @@ def made(more: JSON, outcomes: Sequence[Inference | PRSMError | None], index: An
         outcomes: Answers, errors, or None for a question that was not asked.
         index: The frame's index.
     """
+    if not more:
+        return pd.DataFrame(index=index)
     answers = [None if isinstance(one, PRSMError) else one for one in outcomes]
     out: dict[str, Any] = {}
     kinds = more.get("fields", {})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pandas as pd
@@ -17,8 +16,8 @@ from prsm_lab import columns
 from prsm_lab.ask import messages
 from prsm_lab.engine import bulk_plan, many
 from prsm_lab.errors import InvalidRequestError, PRSMError
-from prsm_lab.frames import distribute, media, packing, prefixes, prompts, typed, variants
-from prsm_lab.frames.data import records
+from prsm_lab.frames import distribute, media, packing, prefixes, prompts, questions, typed, variants
+from prsm_lab.frames.data import each
 from prsm_lab.frames.plans import Plan, check, check_names
 from prsm_lab.frames.progress import Tally
 from prsm_lab.types import Inference, Request, Run
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from prsm_lab.frames.variants import Variant
 
 
+RECALLED: Final = 5_000
+"""Questions that are looked up at a time."""
 Listener = Callable[[Sequence[int], "Inference | PRSMError"], None]
 
 
@@ -56,22 +57,22 @@ class Work:
         self._engine = engine
         self._spread: dict[str, Any] = {}
         self._extra = variants.columns(ways, len(data))
-        self._templates = templates = [client.question(way.model, **{**question, **way.options}) for way in ways]
+        templates = [client.question(way.model, **{**question, **way.options}) for way in ways]
         self._more = typed.plan(templates)
         typed.check(self._more, self._extra)
         check_names(data, [*columns.NAMES, *self._extra, *typed.names(self._more)], plan.prefix)
+        self._outcomes = columns.Outcomes(self.tally.rows)
         makers = [prompts.maker(way.prompt, list(data.columns), system=system) for way in ways]
-        self._outcomes: list[Inference | PRSMError | None] = [None] * self.tally.rows
         self._listener: Listener | None = None
-        self._requests = self._ask(templates, makers)
+        self._requests = questions.Questions(
+            [msgspec.structs.replace(one, sample=way.sample) for one, way in zip(templates, ways, strict=True)]
+        )
+        self._ask(makers)
         self._spec = self._described(question, system)
-        self.id = plan.run or "run_" + self._digest()
+        self.id = plan.run or "run_" + self._requests.digest()
         """The run's name, or what its questions make of it: the same call is the same run."""
         scope = plan.run or ""
-        self._requests = [
-            None if request is None else self._paced(request, run=self.id, scope=scope) for request in self._requests
-        ]
-        self._templates = [self._paced(template) for template in templates]
+        self._requests.templates = [self._paced(one, run=self.id, scope=scope) for one in self._requests.templates]
         self.crew = many.Crew(plan.max_concurrency)
         """Who asks: its size may change while it works."""
 
@@ -95,27 +96,33 @@ class Work:
         self.plan = msgspec.structs.replace(self.plan, max_cost=usd)
         budgets.retune(self.id, usd)
 
+    def share(self, purse: str, *, goes_on: bool) -> None:
+        """Spend from a cap together with other runs.
+
+        Args:
+            purse: What they call it.
+            goes_on: Whether another one has begun this sitting.
+        """
+        self.plan = msgspec.structs.replace(self.plan, purse=purse, goes_on=goes_on)
+
     # ------------------------------------------------------------------------------------------------ questions
 
-    def _ask(self, templates: Sequence[Request], makers: Sequence[prompts.Maker]) -> list[Request | None]:
+    def _ask(self, makers: Sequence[prompts.Maker]) -> None:
         """Each row in each way; a row without a prompt is a failed row, and no request."""
-        requests: list[Request | None] = []
-        for n, row in enumerate(records(self._data)):
-            for way, template, make in zip(self._ways, templates, makers, strict=True):
+        for n, row in enumerate(each(self._data)):
+            for make in makers:
                 try:
-                    request = msgspec.structs.replace(template, messages=messages(make(row)), sample=way.sample)
+                    asked = messages(make(row))
                 except prompts.MissingValue as lack:
-                    request = None
-                    self._outcomes[len(requests)] = InvalidRequestError(
-                        str(lack), details={"kind": "missing_prompt", "not_sent": True}
-                    )
+                    self._lacks(str(lack), "missing_prompt")
                 except media.Unreadable as lack:
-                    request = None
-                    self._outcomes[len(requests)] = InvalidRequestError(
-                        f"Row {n}: {lack}. Nothing was sent.", details={"kind": "media", "not_sent": True}
-                    )
-                requests.append(request)
-        return requests
+                    self._lacks(f"Row {n}: {lack}. Nothing was sent.", "media")
+                else:
+                    self._requests.add(asked)
+
+    def _lacks(self, why: str, kind: str) -> None:
+        self._outcomes.put(len(self._requests), InvalidRequestError(why, details={"kind": kind, "not_sent": True}))
+        self._requests.add(None)
 
     def _paced(self, request: Request, **fields: str) -> Request:
         """Set what a run may ask a minute; not in its digest: the same questions are the same run at any pace."""
@@ -134,16 +141,6 @@ class Work:
             "prompts": {way.prompt_name or "prompt": str(way.prompt)[:2000] for way in self._ways},
             "more": self._more,
         }  # fmt: skip
-
-    def _digest(self) -> str:
-        """A run is its questions: data, prompts, models and options all end in them."""
-        content = [(r.model, r.messages, r.options, r.routing, r.sample) for r in self._requests if r is not None]
-        raw = (
-            msgspec.json.encode(content, enc_hook=str)
-            if _encodable(content)
-            else repr(content).encode("utf-8", "replace")
-        )
-        return hashlib.sha256(raw).hexdigest()[:16]
 
     # -------------------------------------------------------------------------------------------------- running
 
@@ -179,7 +176,7 @@ class Work:
         """
         self.tally.begin()
         try:
-            for template in self._templates:
+            for template in self._requests.templates:
                 await self.client.engine.check(template)
             async with self._turn():
                 await self._run_once()
@@ -195,49 +192,55 @@ class Work:
 
     async def _run_once(self) -> None:
         self._forget_failures()
-        asked = [request for request in self._requests if request is not None]
-        await self.client.engine.begin(self._run(), asked)
-        groups = await self._recall(self._groups())
-        if self._engine is None or not groups:
-            await self._ask_all(groups)
+        await self.client.engine.begin(self._run(), self._requests.asked)
+        groups = self._requests.groups(self._outcomes.is_open, dedup=self.plan.dedup)
+        asked = await self._recall(groups)
+        if self._engine is None or not asked:
+            await self._ask_all(groups, asked)
             return
         self._spread = await distribute.over(
-            self._engine, self.client, self._templates, most=self.plan.max_concurrency,
-            ask=lambda: self._ask_all(groups),
+            self._engine, self.client, self._requests.templates, most=self.plan.max_concurrency,
+            ask=lambda: self._ask_all(groups, asked),
         )  # fmt: skip
 
     def _forget_failures(self) -> None:
         """What failed is asked; what has no prompt has failed already."""
         self.tally.forget_failures()
-        for position, request in enumerate(self._requests):
-            if request is None:
+        for position, failed in list(self._outcomes.failed.items()):
+            if self._requests.is_missing(position):
                 self.tally.skip()
-                self._tell([position], self._outcomes[position])
-            elif isinstance(self._outcomes[position], PRSMError):
-                self._outcomes[position] = None
+                self._tell([position], failed)
+            else:
+                self._outcomes.forget(position)
 
-    async def _recall(self, groups: list[list[int]]) -> list[list[int]]:
-        """Fill in what was answered earlier, and return the rest."""
+    async def _recall(self, groups: questions.Groups) -> Sequence[int]:
+        """Fill in what was answered earlier, some at a time, and return the rest."""
         if self.plan.fresh:
-            return groups
-        firsts: Any = [self._requests[positions[0]] for positions in groups]
-        recalled = await self.client.engine.recall(firsts, self.plan.run or "")
-        for positions, known in zip(groups, recalled, strict=True):
-            if known is not None:
-                self._fill(positions, known)
-                self.tally.reuse(known, len(positions))
-        return [positions for positions, known in zip(groups, recalled, strict=True) if known is None]
+            return groups.firsts
+        left: list[int] = []
+        for start in range(0, len(groups.firsts), RECALLED):
+            firsts = groups.firsts[start : start + RECALLED]
+            asked = questions.Picked(self._requests, firsts)
+            for first, known in zip(firsts, await self.client.engine.recall(asked, self.plan.run or ""), strict=True):
+                if known is None:
+                    left.append(first)
+                    continue
+                rows = groups.rows(first)
+                self._fill(rows, known)
+                self.tally.reuse(known, len(rows))
+        return left
 
-    async def _ask_all(self, groups: list[list[int]]) -> None:
+    async def _ask_all(self, groups: questions.Groups, firsts: Sequence[int]) -> None:
         def deliver(n: int, outcome: Inference | PRSMError) -> None:
-            self._fill(groups[n], outcome)
-            self.tally.answer(outcome, len(groups[n]))
-            self._tell(groups[n], outcome)
+            rows = groups.rows(firsts[n])
+            self._fill(rows, outcome)
+            self.tally.answer(outcome, len(rows))
+            self._tell(rows, outcome)
 
-        asked: Any = [self._requests[positions[0]] for positions in groups]
+        asked = questions.Picked(self._requests, firsts)
         if self.plan.mode == "provider_batch":
             deadline, most = bulk_plan.seconds(self.plan.deadline), self.plan.max_concurrency
-            await self.client.engine.bulk(asked, deliver, deadline=deadline, concurrency=most)
+            await self.client.engine.bulk(list(asked), deliver, deadline=deadline, concurrency=most)
             return
         for wave in prefixes.waves(asked, most=self.plan.max_concurrency):
             for part in filter(None, wave):
@@ -252,25 +255,19 @@ class Work:
             self._listener(positions, outcome)
 
     def _run(self) -> Run:
-        lacks = [outcome.message if isinstance(outcome, PRSMError) else True for outcome in self._outcomes]
+        lacks: list[str | bool] = [True] * len(self._requests)
+        for position, failed in self._outcomes.failed.items():  # only rows without a prompt: others are open again
+            lacks[position] = failed.message
         return Run(
             id=self.id, name=self.plan.run, scope=self.plan.run or "", kind=self.plan.kind, created=time.time(),
-            max_cost=self.plan.max_cost, fresh=self.plan.fresh, batched=self.plan.mode == "provider_batch",
-            spec={**self._spec, "asked_rows": lacks if None in self._requests else None}, data=packing.pack(self._data),
+            max_cost=self.plan.max_cost, purse=self.plan.purse, goes_on=self.plan.goes_on, fresh=self.plan.fresh,
+            batched=self.plan.mode == "provider_batch", data=packing.pack(self._data),
+            spec={**self._spec, "asked_rows": lacks if self._requests.lacking else None},
         )  # fmt: skip
-
-    def _groups(self) -> list[list[int]]:
-        """Positions of the questions without an answer, equal ones together."""
-        groups: dict[Any, list[int]] = {}
-        for position, request in enumerate(self._requests):
-            if request is not None and self._outcomes[position] is None:
-                key = _key(request) if self.plan.dedup else position
-                groups.setdefault(key, []).append(position)
-        return list(groups.values())
 
     def _fill(self, positions: Sequence[int], outcome: Inference | PRSMError) -> None:
         for position in positions:
-            self._outcomes[position] = outcome
+            self._outcomes.put(position, outcome)
 
     # --------------------------------------------------------------------------------------------------- result
 
@@ -295,15 +292,16 @@ class Work:
         return made
 
     def _raise_first(self) -> None:
-        for position, outcome in enumerate(self._outcomes):
-            if isinstance(outcome, PRSMError):
-                row = position // len(self._ways)
-                told = copy.copy(outcome)  # the outcome itself keeps its words: this may be called again
-                told.message = (
-                    f"Row {row} ({self._ways[position % len(self._ways)].model}): {outcome.message} The answers of the "
-                    f"other rows are kept: lab.load({self.id!r}), or the same call again."
-                )
-                raise told
+        if not self._outcomes.failed:
+            return
+        position = min(self._outcomes.failed)
+        row, outcome = position // len(self._ways), self._outcomes.failed[position]
+        told = copy.copy(outcome)  # the outcome itself keeps its words: this may be called again
+        told.message = (
+            f"Row {row} ({self._ways[position % len(self._ways)].model}): {outcome.message} The answers of the other "
+            f"rows are kept: lab.load({self.id!r}), or the same call again."
+        )
+        raise told
 
 
 def layout(
@@ -333,20 +331,5 @@ def _warm(request: Request) -> Request:
     return msgspec.structs.replace(request, warm=True)
 
 
-def _key(request: Request) -> Any:
-    try:
-        return msgspec.json.encode((request.model, request.messages, request.options, request.sample), enc_hook=str)
-    except (UnicodeEncodeError, ValueError):
-        return repr((request.model, request.messages, request.options, request.sample))
-
-
 def _plain(value: Any) -> bool:
     return value is None or isinstance(value, (str, int, float, bool))
-
-
-def _encodable(content: Any) -> bool:
-    try:
-        msgspec.json.encode(content, enc_hook=str)
-    except (UnicodeEncodeError, ValueError):
-        return False
-    return True

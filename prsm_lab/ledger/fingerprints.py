@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from prsm_lab.types import Options, Request, Routing
 
@@ -35,6 +35,31 @@ def fingerprint(request: Request, origins: Sequence[str]) -> bytes:
         messages = [_normalized(message) for message in messages]
     asked = (VERSION, request.model, messages, _options(request.options), request.sample)
     return hashlib.sha256(_utf8((asked, _who(request.routing), origins))).digest()
+
+
+def alike(request: Request, origins: Sequence[str]) -> Callable[[Request], bytes]:
+    """Return `fingerprint` for questions that differ from one in messages and sample only; the rest is written once.
+
+    Args:
+        request: One of them.
+        origins: As in `fingerprint`.
+    """
+    try:
+        head = _encode((VERSION, request.model))[:-1]
+        options = _encode(_options(request.options))
+        tail = _encode((_who(request.routing), origins))[1:]
+    except (UnicodeEncodeError, ValueError):
+        return lambda asked: fingerprint(asked, origins)
+    normalized = request.cache is not None and request.cache.key_strategy == "normalized"
+
+    def quick(asked: Request) -> bytes:
+        try:
+            messages = _encode([_normalized(one) for one in asked.messages] if normalized else asked.messages)
+        except (UnicodeEncodeError, ValueError):
+            return fingerprint(asked, origins)
+        return hashlib.sha256(b"[%b,%b,%b,%d],%b" % (head, messages, options, asked.sample, tail)).digest()
+
+    return quick
 
 
 def _utf8(content: object) -> bytes:

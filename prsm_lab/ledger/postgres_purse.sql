@@ -2,8 +2,8 @@
 
 -- A budget over one period, or over a run. What is reserved is the sum of its holds.
 CREATE TABLE purse (
-    name     TEXT NOT NULL,                -- 'client', or a run's id
-    period   TEXT NOT NULL,                -- '2026-11-26' for a day, '' for a budget that has no end
+    name     TEXT NOT NULL,                -- 'client', a run's id, or 'runs:' and a name: several share it
+    period   TEXT NOT NULL,                -- '2026-11-26' for a day, '' for no end; a run's row names its 'runs:' here
     spent    DOUBLE PRECISION NOT NULL DEFAULT 0,
     reserved DOUBLE PRECISION NOT NULL DEFAULT 0,
     PRIMARY KEY (name, period)

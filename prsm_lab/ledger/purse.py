@@ -31,6 +31,13 @@ UPDATE purse SET spent = spent + ?, reserved = CASE WHEN reserved - ? < 1e-12 TH
 WHERE name = ? AND period = ?
 """
 _PAID_BY_RUN: Final = "SELECT coalesce(sum(cost), 0) FROM inference WHERE run_id = ?"
+_PAID_BY_RUNS: Final = """
+SELECT coalesce(sum(cost), 0) FROM inference
+WHERE run_id = ? OR run_id IN (SELECT name FROM purse WHERE period = ?)
+"""
+_MEMBER: Final = "SELECT 1 FROM purse WHERE name = ? AND period = ?"
+_BEGUN: Final = "SELECT 1 FROM run WHERE id = ?"
+_ADD: Final = "UPDATE purse SET spent = spent + ? WHERE name = ? AND period = ?"
 _PAID_SINCE: Final = "SELECT coalesce(sum(cost), 0) FROM inference WHERE created >= ?"
 _BILL: Final = "SELECT cost FROM inference WHERE id = ? AND status = 'completed'"
 
@@ -39,7 +46,7 @@ class Share(NamedTuple):
     """A budget over one period, as a knock meets it."""
 
     name: str
-    """`client`, a kernel's mark, or a run's id."""
+    """`client`, a kernel's mark, a run's id, or what several runs share."""
     period: str
     """Of a budget that begins anew: its date; else empty."""
     usd: float
@@ -136,6 +143,27 @@ class Purse:
             file.execute("DELETE FROM purse WHERE name = ? AND period = ?", (share.name, share.period))
             file.execute(_OPEN, (share.name, share.period, 0.0))
 
+    def join(self, share: Share, run: str, *, paid_counts: bool = True) -> None:
+        """Let a run spend from a share of several.
+
+        A member is a row of its own, whose period is the share's name.
+
+        Args:
+            share: The share.
+            run: The run's id.
+            paid_counts: Whether what the run paid before it joined counts as well.
+
+        Raises:
+            InternalError: If the ledger cannot be written.
+        """
+        with self._transaction() as file:
+            if file.execute(_MEMBER, (run, share.name)).fetchone() is not None:
+                return
+            file.execute(_OPEN, (run, share.name, 0.0))
+            if paid_counts and file.execute(_BEGUN, (run,)).fetchone() is not None:  # else it has paid nothing
+                paid = file.execute(_PAID_BY_RUN, (run,)).fetchone()[0]
+                file.execute(_ADD, (paid, share.name, share.period))  # a share that is not open yet counts its members
+
     def close(self) -> None:
         """Close the connection, unless it is the ledger's own."""
         if not self._borrowed:
@@ -178,7 +206,7 @@ def _standing(file: Database, share: Share) -> Standing:
     row = file.execute(_STANDING, place).fetchone()
     if row is None:
         paid = (
-            file.execute(_PAID_BY_RUN, (share.name,)) if share.since is None
+            file.execute(_PAID_BY_RUNS, (share.name, share.name)) if share.since is None
             else file.execute(_PAID_SINCE, (share.since,))
         ).fetchone()[0]  # fmt: skip
         file.execute(_OPEN, (*place, paid))

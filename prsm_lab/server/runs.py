@@ -91,8 +91,8 @@ def _run(visit: Visit, fields: Any) -> Run:
         data = None if fields.get("data") is None else base64.b64decode(fields["data"], validate=True)
     except (msgspec.ValidationError, TypeError, binascii.Error, ValueError) as problem:
         raise InvalidRequestError(f"run is no run: {str(problem)[:120]}.", details={"parameter": "run"}) from None
-    id, name, scope = (reading.mine(visit.key, one) for one in (run.id, run.name, run.scope))  # noqa: A001 -- as above
-    return msgspec.structs.replace(run, id=id or "", name=name, scope=scope or "", data=data)
+    id, name, scope, purse = (reading.mine(visit.key, one) for one in (run.id, run.name, run.scope, run.purse))  # noqa: A001 -- as above
+    return msgspec.structs.replace(run, id=id or "", name=name, scope=scope or "", purse=purse, data=data)
 
 
 class _Line(msgspec.Struct, array_like=True):

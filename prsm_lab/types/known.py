@@ -79,6 +79,10 @@ class Run(Value, frozen=True, kw_only=True):
     """The input frame as the frames room packed it; None in listings."""
     max_cost: float | None = None
     """USD that it may spend in all its sittings; not kept."""
+    purse: str | None = None
+    """Runs that spend from one cap together name one purse, such as the parts of an output; None: its own. Not kept."""
+    goes_on: bool = False
+    """Has an earlier run of its purse begun this sitting? Then asking anew does not empty the purse. Not kept."""
     fresh: bool = False
     """Does it ask everything anew? Not kept."""
     batched: bool = False
