@@ -13,13 +13,24 @@ from prsm_lab import ask
 from prsm_lab.client import default_client
 from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError
-from prsm_lab.frames import background, convert, distribute, output, partitions, plans, progress, prompts, work
+from prsm_lab.frames import (
+    background,
+    convert,
+    deciding,
+    distribute,
+    output,
+    partitions,
+    plans,
+    progress,
+    prompts,
+    work,
+)
 from prsm_lab.frames import data as rows_of
 from prsm_lab.frames.variants import Variant, variants
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from prsm_lab.client import Client
     from prsm_lab.frames.prompts import Prompt
@@ -63,7 +74,18 @@ class Running(ask.Ask, total=False):
     """Kind of the frame; default pandas. Polars frames have no index and no attrs; Arrow's metadata has `b"prsm"`."""
     output: str | os.PathLike[str]
     """A directory for parquet parts, whose `Output` is returned instead of a frame: memory stays flat. The same call
-    again asks only what is missing. Each part of 5,000 rows is a run of its own."""
+    again asks only what is missing. Each part of 5,000 rows is a run of its own; `max_cost` is for all together."""
+    until: Literal["decided"]
+    """With `compare`: ask rows in random order, and stop when `score` tells every variant from the first (or the budget
+    ends). The intervals hold however often one looks: `attrs["prsm"]["decided"]`."""
+    score: str | Callable[[dict[str, Any]], Any]
+    """With `until`: a scorer's name, or a function of the row; values between 0 and 1."""
+    reference: str
+    """With `until`: the column with right answers; default `answer`."""
+    alpha: float
+    """With `until`: chance that any variant is told from the first that is not; default 0.05."""
+    order_seed: int
+    """With `until`: draws the order of the rows; default 0."""
     on_error: Literal["record", "raise"]
     """Failed rows have `error` and `error_code` set, or the first one is raised when the run has ended."""
     progress: bool
@@ -195,6 +217,13 @@ def compare(
                 lambda r, o: compare(r, prompt, models=models, system=system, grid=grid, samples=samples, **o),
             ),
         )  # fmt: skip
+    if options.get("until") is not None:
+        return _decide(
+            deciding.Deciding(
+                data, options, lambda r, o: many_models(r, prompt, models, system, grid or {}, samples, o)
+            ),
+            wanted=options.get("progress", True),
+        )
     if "output" in options:
         return _write(
             output.Writing(data, options, lambda r, o: many_models(r, prompt, models, system, grid or {}, samples, o))
@@ -215,6 +244,13 @@ async def acompare(
                 lambda r, o: acompare(r, prompt, models=models, system=system, grid=grid, samples=samples, **o),
             ),
         )  # fmt: skip
+    if options.get("until") is not None:
+        return await _adecide(
+            deciding.Deciding(
+                data, options, lambda r, o: many_models(r, prompt, models, system, grid or {}, samples, o)
+            ),
+            wanted=options.get("progress", True),
+        )
     if "output" in options:
         return await _awrite(
             output.Writing(data, options, lambda r, o: many_models(r, prompt, models, system, grid or {}, samples, o))
@@ -270,6 +306,9 @@ def _work(
             raise ask.unknown_option(name, known)
     settings: dict[str, Any] = {name: value for name, value in options.items() if name in _RUN_OPTIONS}
     client = settings.pop("client", None) or default_client()
+    for name in deciding.OWN:
+        if settings.pop(name, None) is not None:
+            raise InvalidRequestError(f"{name}= goes with compare(…, until='decided').", details={"parameter": name})
     settings.pop("background", None)  # who waits is no matter of the run
     convert.check(settings.pop("returns", "pandas"))
     if settings.pop("output", None) is not None:
@@ -312,3 +351,25 @@ async def _awrite(writing: output.Writing) -> pd.DataFrame:
             await portal.arun(asked.run(), tick=bar)
         writing.keep(asked)
     return cast("pd.DataFrame", writing.output)
+
+
+def _decide(asked: deciding.Deciding, *, wanted: bool) -> pd.DataFrame:
+    with progress.rows(asked.rows, wanted=wanted) as bar:
+        for step in asked.works():
+            portal.call(step.run())
+            asked.keep(step)
+            bar(asked.asked, asked.short())
+    if wanted:
+        print(asked.line())
+    return asked.result()
+
+
+async def _adecide(asked: deciding.Deciding, *, wanted: bool) -> pd.DataFrame:
+    with progress.rows(asked.rows, wanted=wanted) as bar:
+        for step in asked.works():
+            await portal.arun(step.run())
+            asked.keep(step)
+            bar(asked.asked, asked.short())
+    if wanted:
+        print(asked.line())
+    return asked.result()

@@ -11,7 +11,7 @@ from prsm_lab.errors import BudgetExceededError, PRSMError
 from prsm_lab.types.shown import money
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prsm_lab.types import Inference
 
@@ -179,3 +179,20 @@ def shown(tally: Tally, *, wanted: bool) -> Iterator[Bar | None]:
     finally:
         bar.close()
         print(tally.line())
+
+
+@contextlib.contextmanager
+def rows(total: int, *, wanted: bool) -> Iterator[Callable[[int, str], None]]:
+    """Show a bar over rows that is told how far they are, and what there is to say."""
+    if not wanted:
+        yield lambda done, said: None  # noqa: ARG005
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, unit="row", dynamic_ncols=True, leave=True) as bar:
+
+        def tell(done: int, said: str) -> None:
+            bar.set_postfix_str(said, refresh=False)
+            bar.update(done - bar.n)
+
+        yield tell

@@ -38,23 +38,28 @@ def verdict(line: Mapping[str, Any], *, alpha: float, adjusted: bool, named: boo
         return f"no difference shown{where}: {variant} and {baseline} scored the same in all {rows}"
     unit = " points" if share else ""
     ends = "" if math.isnan(line["low"]) else (
-        f", {100 * (1 - alpha):g} % CI {_figure(line['low'], share)} to {_figure(line['high'], share)}"
+        f", {100 * (1 - alpha):g} % CI {figure(line['low'], share)} to {figure(line['high'], share)}"
     )  # fmt: skip
     p_value = line["p_holm"]
     known = "" if math.isnan(p_value) else f", {_chance(p_value)}" + (" after Holm" if adjusted else "")
     if not math.isnan(p_value) and p_value <= alpha:
         up, down = ("better", "worse") if line["score"].startswith("score_") else ("higher", "lower")
         than = f"{up if difference > 0 else down} than {baseline}{where}"
-        return f"{variant} is {_figure(abs(difference), share)}{unit} {than}{ends}{known}"
-    found = f"no difference shown{where}: {variant} minus {baseline} is {_figure(difference, share)}{unit}{ends}{known}"
+        return f"{variant} is {figure(abs(difference), share)}{unit} {than}{ends}{known}"
+    found = f"no difference shown{where}: {variant} minus {baseline} is {figure(difference, share)}{unit}{ends}{known}"
     if math.isnan(line["mde"]):
         return f"{found}; {rows} cannot show any"
-    hidden = f"{found}; with {rows}, differences under {_figure(line['mde'], share)}{unit} stay hidden"
+    hidden = f"{found}; with {rows}, differences under {figure(line['mde'], share)}{unit} stay hidden"
     needed = line["n_needed"]
     return hidden if needed is None or needed <= line["n"] else f"{hidden}, {_round(needed)} rows would show this one"
 
 
-def _figure(value: float, share: bool) -> str:
+def figure(value: float, share: bool) -> str:
+    """Write a difference; shares in points of 100.
+
+    >>> figure(-0.041, True), figure(12.345, False)
+    ('−4.1', '12.3')
+    """
     text = f"{100 * value:.1f}" if share else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return "0.0" if text == "-0.0" else text.replace("-", "−")
 
