@@ -46,12 +46,14 @@ if TYPE_CHECKING:
     from prsm_lab.frames import side_by_side as side_by_side
     from prsm_lab.frames import summarize as summarize
     from prsm_lab.frames.receipts import receipts as receipts
+    from prsm_lab.reporting import report as report
     from prsm_lab.server import serve as serve
 
 __version__ = "0.1.0"
 
 _ROOMS = {
     "prsm_lab.server": ("serve",),
+    "prsm_lab.reporting": ("report",),
     "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
     "prsm_lab.frames": (
         "abatch", "acompare", "ainfer", "batch", "col", "compare", "contrast", "diff", "document", "estimate",

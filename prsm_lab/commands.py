@@ -1,4 +1,4 @@
-"""The terminal's runs: `batch`, `compare`, `estimate`, `retry`, `runs` and `usage`."""
+"""The terminal's runs: `batch`, `compare`, `estimate`, `retry`, `report`, `runs` and `usage`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,13 @@ def add(commands: Any, command: Any) -> None:
     retry.add_argument("--errors", help="comma list of codes: rate_limit,timeout")
     retry.add_argument("--max-cost", type=float, metavar="USD")
     _output(retry)
+    report = command(commands, "report", _report, "write a run down as one HTML or Markdown file")
+    report.add_argument("run", help="its id or name")
+    report.add_argument("--out", type=Path, default=Path("report.html"), help=".html or .md")
+    report.add_argument("--score", action="append", metavar="SCORER", help="exact, contains, numeric …")
+    report.add_argument("--reference", default="answer", help="column with right answers")
+    report.add_argument("--baseline", metavar="VARIANT", help="what the others are compared with")
+    report.add_argument("--title")
     runs = command(commands, "runs", _runs, "past runs")
     runs.add_argument("--limit", type=_count, default=console.PRINTED)
     runs.add_argument("--json", action="store_true")
@@ -263,6 +270,17 @@ def _retry(given: argparse.Namespace) -> int:
         codes = None if given.errors is None else given.errors.split(",")
         results = frames.retry(given.run, codes, max_cost=given.max_cost, progress=sys.stderr.isatty())
     return console.written(results, given.out)
+
+
+def _report(given: argparse.Namespace) -> int:
+    from prsm_lab import frames, reporting
+
+    results = frames.load(given.run)
+    if given.score:
+        results = frames.score(results, given.score, given.reference)
+    written = reporting.report(results, given.out, title=given.title or f"Run {given.run}", baseline=given.baseline)
+    print(written.resolve())
+    return 0
 
 
 def _runs(given: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from prsm_lab import datasets, emulator, frames, local, report
+from prsm_lab import datasets, emulator, frames, local, reporting
 from prsm_lab.catalog import prices
 from prsm_lab.client import Client
 from prsm_lab.engine.plan import USUAL_COMPLETION
@@ -79,7 +79,7 @@ def _offline(choice: Choice) -> int:
         f"{len(models)} models{real}, two prompts, {len(data)} questions. "
         f"Simulated by prsm_lab's emulator, at real list prices: {', '.join(SIMULATED)}."
     )
-    _finish(scored, choice.out, report.Words("Which model, which prompt, at what cost?", lead, CODE))
+    _finish(scored, choice.out, reporting.Words("Which model, which prompt, at what cost?", lead, CODE))
     return 0
 
 
@@ -112,17 +112,17 @@ def _compare(data: pd.DataFrame, models: Sequence[str], client: Client) -> pd.Da
     return frames.score(results, "contains")
 
 
-def _finish(scored: pd.DataFrame, out: Path, words: report.Words) -> None:
+def _finish(scored: pd.DataFrame, out: Path, words: reporting.Words) -> None:
     _say("")
     _say(table(scored))
-    path = report.write(scored, out, words)
-    _say(f"\nReport: {path.resolve()}")
+    out.write_text(reporting.page(scored, words), encoding="utf-8")
+    _say(f"\nReport: {out.resolve()}")
     _say("Run it again: every answer is reused. With your own keys: prsm-lab demo --live")
 
 
 def table(scored: pd.DataFrame) -> str:
     """Return the summary as a table of text."""
-    headings, rows = report.figures_of(scored)
+    headings, rows = reporting.figures_of(scored)
     widths = [max(len(row[n]) for row in [headings, *rows]) for n in range(len(headings))]
     names = headings.index("rows")
 
@@ -152,7 +152,7 @@ def _live(choice: Choice) -> int:
             return 1
         scored = _compare(data, models, client)
     lead = f"{len(models)} models, two prompts, {len(data)} questions, asked with your keys."
-    _finish(scored, choice.out, report.Words("Which model, which prompt, at what cost?", lead, CODE))
+    _finish(scored, choice.out, reporting.Words("Which model, which prompt, at what cost?", lead, CODE))
     return 0
 
 

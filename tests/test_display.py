@@ -11,7 +11,7 @@ from hostile import HOSTILE, Read, harmless
 from markdown_it import MarkdownIt
 
 import prsm_lab as lab
-from prsm_lab import report
+from prsm_lab import reporting
 from prsm_lab.client.results import Batch, BatchItem
 from prsm_lab.errors import ProviderError
 from prsm_lab.types import (
@@ -208,7 +208,7 @@ def exported(text: str) -> tuple[Read, int]:
         results = lab.compare(
             data, {name: "{question}", "b": "b {question}"}, models=["gpt-4"], client=client, progress=False
         )
-    page = report.page(lab.score(results, "exact"), report.Words(title=text, lead=text, code=text))
+    page = reporting.page(lab.score(results, "exact"), reporting.Words(title=text, lead=text, code=text))
     return Read(page), page.count("<script")
 
 
@@ -217,7 +217,7 @@ def test_an_exported_report_obeys_no_model(text):
     """Answers, questions, references, names of prompts in tables and figures: no element and no attribute more."""
     (usual, scripts), (found, counted) = exported("plain words"), exported(text)
 
-    assert found.tags == usual.tags
+    assert found.tags <= usual.tags | {"br", "details", "summary"}  # lines, and what folds long answers
     assert counted == scripts
-    assert {name for _, name, _ in found.attributes} == {name for _, name, _ in usual.attributes}
+    assert {name for _, name, _ in found.attributes} <= {name for _, name, _ in usual.attributes}
     assert not {"\x1b", "\u202e", "\x00"} & set(found.text)

@@ -66,7 +66,8 @@ def load(run: str, *, client: Client | None = None) -> pd.DataFrame:
     made.attrs["prsm"] = {
         "run": found.id, "kind": found.kind, "options": spec["options"], "prefix": spec["prefix"],
         "simulated": bool(served.str.startswith("simulated/").any()), "variants": ["model", *spec["columns"]],
-        "totals": {"rows": len(made), "answered": answered},
+        "totals": {"rows": len(made), "answered": answered}, "prompts": spec.get("prompts") or {},
+        "system": spec.get("system"),
     }  # fmt: skip
     return made
 

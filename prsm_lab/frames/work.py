@@ -286,7 +286,8 @@ class Work:
         totals = self.tally.totals()
         made.attrs["prsm"] = {
             "run": self.id, "kind": self.plan.kind, "options": self._spec["options"], "totals": totals,
-            "simulated": self.tally.simulated, "prefix": self.plan.prefix,
+            "simulated": self.tally.simulated, "prefix": self.plan.prefix, "prompts": self._spec["prompts"],
+            "system": self._spec["system"],
             "variants": ["model", *self._extra], **({"spread": self._spread} if self._spread else {}),
         }  # fmt: skip
         return made
