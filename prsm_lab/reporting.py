@@ -102,8 +102,8 @@ def page(results: pd.DataFrame, words: Words, baseline: str | None = None, rows:
     parts = [
         f"<h1>{render.escaped(words.title)}</h1><p>{render.escaped(words.lead)} {label}</p>",
         "<h2>Summary</h2>", f'<div class="scroll">{summary_table(results)}</div>',
-        *(["<h2>Differences</h2><ul>", *(f"<li>{render.escaped(line)}</li>" for line in said), "</ul>"] if said else []),
         "<h2>Figures</h2>", *(_figure(figure, first=n == 0) for n, figure in enumerate(figures)),
+        *(["<h2>Differences</h2><ul>", *(f"<li>{render.escaped(line)}</li>" for line in said), "</ul>"] if said else []),
         f"<h2>Answers side by side</h2><p class='soft'>The first {min(rows, len(results))} rows.</p>",
         f'<div class="scroll">{_answers(results, rows).html()}</div>',
         "<h2>How it was made</h2>", _manifest(results),
