@@ -59,6 +59,13 @@ def test_the_choice_is_the_cheapest_that_is_surely_good_enough(priced):
     assert narrow.loc[narrow["choice"], "variant"].tolist() == ["best"]
 
 
+def test_of_equally_good_variants_the_cheaper_is_the_best(priced):
+    """Whichever is named first: what another dominates is no choice."""
+    found = lab.frontier(priced(dear=([1.0] * 38 + [0.0] * 2, 0.02), cheap=([0.0] * 2 + [1.0] * 38, 0.01)), delta=0.02)
+
+    assert found.loc[found["choice"], ["variant", "on_frontier"]].to_numpy().tolist() == [["cheap", True]]
+
+
 def test_a_variant_of_unknown_price_is_no_choice(priced):
     """It may be the best; whether it is on the frontier cannot be told."""
     found = lab.frontier(priced(A=([1.0] * 9 + [0.0], None), B=([1.0] * 5 + [0.0] * 5, 0.1)), delta=1)

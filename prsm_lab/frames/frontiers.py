@@ -78,7 +78,7 @@ def frontier(
     costs = np.array([np.nan if missing(priced[way]) else priced[way] for way in whole.ways])
     sums, counts = (np.bincount(whole.way[there], of, len(whole.ways)) for of in (scores[there], None))
     means = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
-    best = int(np.nanargmax(means))
+    best = _best(means, costs)
     made = pd.DataFrame(
         [
             {"variant": way, name: means[n], "cost_per_1k": costs[n], **_standing(n, whole.ways, means, costs),
@@ -92,6 +92,12 @@ def frontier(
     made = made.astype({"variant": "string", name: "Float64", **TYPES})[["variant", name, *TYPES]]
     made.attrs["prsm"] = {"simulated": known.simulated}
     return made
+
+
+def _best(means: Any, costs: Any) -> int:
+    """The highest score; of equal ones the cheapest, so that nothing dearer is chosen for being named first."""
+    top = np.flatnonzero(means == np.nanmax(means))
+    return int(min(top, key=lambda n: np.inf if np.isnan(costs[n]) else costs[n]))
 
 
 def _standing(at: int, ways: Sequence[str], means: Any, costs: Any) -> dict[str, Any]:
