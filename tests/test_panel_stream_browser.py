@@ -87,7 +87,7 @@ class Shown:
     def until(self, what: str, *, n: int = 1) -> None:
         """Wait until so many parts of that kind are there."""
         self.book.page.wait_for_function(
-            "([cell, what, n]) => document.querySelectorAll('.jp-Notebook .jp-Cell')[cell].querySelectorAll(what).length >= n",
+            "([cell, what, n]) => document.querySelectorAll('.jp-Notebook .jp-Cell')[cell]?.querySelectorAll(what).length >= n",
             arg=[self._cell, what, n], timeout=60_000,
         )  # fmt: skip
 
@@ -156,7 +156,7 @@ def test_a_column_is_stopped_while_a_cell_runs(book, emu, jupyter):
     panel.ask("Speak long")
     panel.until(".dot.streaming", n=2)
     book.run(4, wait=False)
-    book.page.wait_for_function("document.querySelectorAll('.jp-Cell')[4].innerText.includes('\\nbusy')")
+    book.page.wait_for_function("document.querySelectorAll('.jp-Cell')[4]?.innerText?.includes('\\nbusy')")
     began = time.perf_counter()
     panel.el.locator(".column").nth(0).get_by_role("button", name="stop").click()
     panel.until(".column:nth-child(1) .dot.stopped")
@@ -204,7 +204,7 @@ def test_a_hostile_model_runs_nothing_and_reaches_nobody(book):
     page.on("dialog", lambda dialog: dialog.dismiss())
     for n in (6, 7, 8):
         book.run(n)
-    done = "n => document.querySelectorAll('.jp-Notebook .jp-Cell')[7].querySelectorAll('.dot.done').length === n"
+    done = "n => document.querySelectorAll('.jp-Notebook .jp-Cell')[7]?.querySelectorAll('.dot.done').length === n"
     page.wait_for_function(done, arg=len(HOSTILE), timeout=90_000)
     book.picture("stream-hostile")
     book.save()
