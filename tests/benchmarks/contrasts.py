@@ -1,6 +1,6 @@
 """Time and memory of comparisons: `contrast` on many paired rows, each test in a process of its own.
 
-    python -P tests/benchmarks/statistics.py [rows ...]        (default: 10000 100000)
+    python tests/benchmarks/contrasts.py [rows ...]        (default: 10000 100000)
 
 The aim: a bootstrap of 10,000 draws on 10,000 paired rows under 3 s, in bounded memory. The base of memory is taken
 when data and libraries are there.
