@@ -25,8 +25,9 @@ def simulated(monkeypatch):
         yield running
 
 
-def test_the_eight_lines_run_as_written(simulated, monkeypatch, capsys):
+def test_the_eight_lines_run_as_written(simulated, monkeypatch, capsys, tmp_path):
     """And then the two that put an emulator in front."""
+    monkeypatch.chdir(tmp_path)  # a report is written
     monkeypatch.setattr("plotly.graph_objects.Figure.show", lambda self: None)
     names: dict[str, object] = {}
     for block in CODE:
