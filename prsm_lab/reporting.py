@@ -98,7 +98,8 @@ def page(results: pd.DataFrame, words: Words, baseline: str | None = None, rows:
     """Return the report as HTML text; see `report`."""
     known = reading.of(results)
     label = '<span class="label">simulated answers</span>' if known.simulated else ""
-    said, figures = _contrasts(results, baseline), _figures(results, baseline)
+    apart, said = _contrasts(results, baseline)
+    figures = _figures(results, apart)
     parts = [
         f"<h1>{render.escaped(words.title)}</h1><p>{render.escaped(words.lead)} {label}</p>",
         "<h2>Summary</h2>", f'<div class="scroll">{summary_table(results)}</div>',
@@ -120,7 +121,7 @@ def page(results: pd.DataFrame, words: Words, baseline: str | None = None, rows:
 def markdown(results: pd.DataFrame, words: Words, baseline: str | None = None, rows: int = ROWS_SHOWN) -> str:
     """Return the report as Markdown; see `report`."""
     headings, lines = figures_of(results)
-    said = _contrasts(results, baseline)
+    _, said = _contrasts(results, baseline)
     note = "\n\n*Simulated answers.*" if reading.of(results).simulated else ""
     parts = [
         f"# {_inert(words.title)}", f"{_inert(words.lead)}{note}".strip(),
@@ -132,31 +133,27 @@ def markdown(results: pd.DataFrame, words: Words, baseline: str | None = None, r
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _contrasts(results: pd.DataFrame, baseline: str | None) -> list[str]:
-    """What differs, in sentences; why that cannot be said, in one."""
+def _contrasts(results: pd.DataFrame, baseline: str | None) -> tuple[pd.DataFrame | None, list[str]]:
+    """What differs, as `contrast` lays it out, and in sentences; why that cannot be said, in one."""
     if not reading.score_columns(results) or len(_ways(results)) < 2:
-        return []
+        return None, []
     try:
-        return contrast(results, baseline)["verdict"].tolist()
+        found = contrast(results, baseline)
     except PRSMError as lack:
-        return [lack.message]
+        return None, [lack.message]
+    return found, found["verdict"].tolist()
 
 
 def _ways(results: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(reading.of(results).without_samples().labels(results)))
 
 
-def _figures(results: pd.DataFrame, baseline: str | None) -> list[Any]:
+def _figures(results: pd.DataFrame, apart: pd.DataFrame | None) -> list[Any]:
     drawn = [plot.latency(results), plot.tokens(results)]
     if not reading.score_columns(results):
         return drawn
-    apart = []
-    if len(_ways(results)) > 1:
-        try:
-            apart = [plot.contrast(results, baseline)]
-        except PRSMError:
-            apart = []  # the differences say why
-    return [plot.cost_quality(results), plot.scores(results), *apart, *drawn]
+    forest = [] if apart is None else [plot.contrast(apart)]
+    return [plot.cost_quality(results), plot.scores(results), *forest, *drawn]
 
 
 def _manifest(results: pd.DataFrame) -> str:
