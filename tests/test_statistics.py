@@ -273,6 +273,15 @@ def test_the_bootstrap_tests_what_its_interval_says():
     assert (found.low, found.high) == pytest.approx(intervals.student(gaps)[1:], abs=0.03)
 
 
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@settings(max_examples=25, deadline=None)
+def test_holms_adjustment_is_statsmodels(p_values):
+    """Ties, noughts and ones among them."""
+    from statsmodels.stats.multitest import multipletests
+
+    assert paired.holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist(), abs=1e-12)
+
+
 def test_holms_p_values_step_down():
     """Holm's own rule, written out; NaN does not count."""
     given = [0.04, 0.01, math.nan, 0.03, 0.2]

@@ -274,17 +274,18 @@ def _bootstrapped(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted by Holm's step-down method, by statsmodels; NaN stays and does not count.
+    """Return p-values adjusted by Holm's step-down method; NaN stays and does not count.
 
-    Holm, S. (1979), "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6.
+    Holm, S. (1979), "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6. Written here because
+    statsmodels' `multipletests`, which the tests compare it with, collects garbage at every call: 0.1 s in a small
+    process, seconds in a notebook with large frames.
 
     >>> holm([0.01, 0.04])
     [0.02, 0.04]
     """
-    from statsmodels.stats.multitest import multipletests
-
-    given: Any = np.asarray(p_values, dtype=np.float64)
-    known = ~np.isnan(given)
-    if known.any():
-        given[known] = multipletests(given[known], method="holm")[1]
+    given = np.asarray(p_values, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(given))
+    order = known[np.argsort(given[known], kind="stable")]
+    stepped = given[order] * np.arange(len(order), 0, -1)
+    given[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
     return [float(p) for p in given]
