@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 from databases import database, postgres, redis_server, redis_url  # noqa: F401 -- fixtures for all
+from jupyter import jupyter  # noqa: F401 -- one for all
 
 from prsm_lab import catalog
 from prsm_lab.catalog import prices
@@ -35,6 +36,11 @@ _VARIABLES = (
     "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_BASE_URL",
     "PRSM_API_URL", "PRSM_API_KEY", "PRSM_PROXY_TOKEN",
 )  # fmt: skip
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half of the suite's time is waiting, for pages, processes and limits: a core serves more than one worker."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,12 @@ class Jupyter:
             time.sleep(0.05)
         raise RuntimeError((self._state / "lab.log").read_text()[-3000:])
 
-    def write(self, name: str, *cells: str) -> Path:
-        """Write a notebook."""
+    def write(self, name: str, *cells: str, environ: dict[str, str] | None = None) -> Path:
+        """Write a notebook; its first cell reads the environment, keys and all, from a file beside it."""
+        if environ:
+            (self.root / f"{name}.env").write_text(json.dumps(environ))
+            read = f"import json, os; os.environ.update(json.load(open('{name}.env')))"
+            cells = (f"{read}\n{cells[0]}", *cells[1:])
         book = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
@@ -96,6 +101,14 @@ class Jupyter:
             self._process.wait()
         self._log.close()
         shutil.rmtree(self._state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """One for all notebooks that need no settings of their own: it takes seconds to start."""
+    running = Jupyter(tmp_path_factory.mktemp("books"), tmp_path_factory.mktemp("state"), {"PRSM_LEDGER": ":memory:"})
+    yield running
+    running.stop()
 
 
 class Book:

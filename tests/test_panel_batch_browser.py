@@ -10,7 +10,7 @@ import re
 
 import pytest
 from hostile import ADDRESS, HOSTILE, harmless
-from jupyter import Book, Jupyter, browser, needs_browser
+from jupyter import Book, browser, needs_browser
 
 from prsm_lab import emulator
 from prsm_lab.emulator import Rule
@@ -44,14 +44,12 @@ def emu():
 
 
 @pytest.fixture(scope="module")
-def book(emu, tmp_path_factory):
+def book(emu, jupyter, tmp_path_factory):
     environ = {**emu.environ(), "PRSM_LEDGER": str(tmp_path_factory.mktemp("ledger") / "ledger.db")}
-    running = Jupyter(tmp_path_factory.mktemp("books"), tmp_path_factory.mktemp("state"), environ)
+    jupyter.write("batch.ipynb", *CELLS, environ=environ)
     with browser() as chrome:
         page = chrome.new_context(viewport={"width": 1280, "height": 900}).new_page()
-        running.write("batch.ipynb", *CELLS)
-        yield Book(page, running, "batch.ipynb")
-    running.stop()
+        yield Book(page, jupyter, "batch.ipynb")
 
 
 class Shown:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from hostile import ADDRESS, HOSTILE, harmless
-from jupyter import Book, Jupyter, browser, needs_browser
+from jupyter import Book, browser, needs_browser
 
 from prsm_lab import emulator
 
@@ -30,14 +30,12 @@ CELLS = [
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory):
+def book(jupyter, tmp_path_factory):
     with emulator.start(latency_scale=0.02) as emu, browser() as chrome:
         environ = {**emu.environ(), "PRSM_LEDGER": str(tmp_path_factory.mktemp("ledger") / "ledger.db")}
-        running = Jupyter(tmp_path_factory.mktemp("books"), tmp_path_factory.mktemp("state"), environ)
+        jupyter.write("compare.ipynb", *CELLS, environ=environ)
         page = chrome.new_context(viewport={"width": 1280, "height": 900}).new_page()
-        running.write("compare.ipynb", *CELLS)
-        yield Book(page, running, "compare.ipynb")
-        running.stop()
+        yield Book(page, jupyter, "compare.ipynb")
 
 
 def test_rows_are_walked_by_keyboard_and_voted_on_blind(book):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from hostile import ADDRESS, HOSTILE, harmless
-from jupyter import Book, Jupyter, browser, needs_browser
+from jupyter import Book, browser, needs_browser
 
 from prsm_lab import emulator
 from prsm_lab.emulator import Rule
@@ -48,18 +48,10 @@ def emu():
 
 
 @pytest.fixture(scope="module")
-def jupyter(emu, tmp_path_factory):
-    environ = {**emu.environ(), "PRSM_LEDGER": ":memory:"}
-    running = Jupyter(tmp_path_factory.mktemp("books"), tmp_path_factory.mktemp("state"), environ)
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def opened(jupyter):
+def opened(emu, jupyter):
     with browser() as chrome:
         page = chrome.new_context(viewport={"width": 1280, "height": 1000}).new_page()
-        jupyter.write("stream.ipynb", *CELLS)
+        jupyter.write("stream.ipynb", *CELLS, environ=emu.environ())
         book = Book(page, jupyter, "stream.ipynb")
         book.run(0)
         yield book

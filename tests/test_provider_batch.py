@@ -596,8 +596,16 @@ client.close()
 """
 
 
-@pytest.mark.parametrize("when", ["before it is sent", "before its id is written", "while it waits"])
-@WIRES
+@pytest.mark.parametrize(
+    ("model", "when"),
+    [
+        (CHAT, "before it is sent"),
+        (CHAT, "before its id is written"),
+        (MESSAGES, "before its id is written"),
+        (RESPONSES, "while it waits"),
+        (MESSAGES, "while it waits"),
+    ],
+)
 def test_after_kill_9_the_same_call_takes_the_batch_up(emulate, tmp_path, monkeypatch, model, when):
     """In whatever moment the kernel dies, there is one submission, and every row is billed once at half price."""
     emu = emulate(seconds=0.8)
