@@ -38,6 +38,7 @@ _VARIABLES = (
 )  # fmt: skip
 
 
+@pytest.hookimpl(optionalhook=True)  # a test alone runs without xdist
 def pytest_xdist_auto_num_workers() -> int:
     """Half of the suite's time is waiting, for pages, processes and limits: a core serves more than one worker."""
     return (os.cpu_count() or 1) * 3 // 2
