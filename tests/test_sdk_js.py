@@ -362,6 +362,7 @@ LEAVING = {
 def test_leaving_stops_the_provider(way, emu, project):
     """What nobody reads is not paid: the provider's own connection closes while its model would still speak."""
     rule, source = LEAVING[way]
+    emu.clear()
     source = "const out = {};\n" + USE + source + "\nconsole.log(JSON.stringify(out));"
     with lab.Client(ledger=":memory:", providers=emu.providers()) as client, lab.serve(client) as share:
         client.inference.create("gpt-4.1-mini", "Hi")  # a busy machine takes its time to load the provider's SDK
