@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from urllib.parse import urlsplit
 
@@ -51,6 +52,7 @@ def loopback(host: str) -> bool:
         return False
 
 
+@functools.lru_cache(maxsize=256)  # asked of each request
 def in_the_open(url: str) -> bool:
     """Could others read what is sent there?
 

@@ -102,6 +102,8 @@ def messages(given: object) -> tuple[Message, ...]:
         given = [{"role": "user", "content": given}]
     if not isinstance(given, Sequence) or not given:
         raise checks.wrong("messages", "non-empty list of messages", given)
+    if len(given) == 1 and _is_plain(given[0]):
+        return (dict(given[0]),)
     open_calls: set[str] = set()
     checked = []
     for position, message in enumerate(given):
@@ -112,6 +114,14 @@ def messages(given: object) -> tuple[Message, ...]:
     if all(message["role"] in ("system", "developer") for message in checked):
         raise checks.wrong("messages", "at least one user message", None, "there are only system messages")
     return tuple(checked)
+
+
+def _is_plain(message: object) -> bool:
+    """Is it one user's text, as nearly all are?"""
+    if type(message) is not dict or len(message) != 2 or message.get("role") != "user":
+        return False
+    content = message.get("content")
+    return type(content) is str and bool(content.strip())
 
 
 def _check_message(message: Mapping[str, Any], position: int, open_calls: set[str]) -> None:

@@ -77,7 +77,7 @@ class Outcomes(Sequence["Inference | PRSMError | None"]):
         self.failed.pop(position, None)
 
     def _write(self, position: int, answer: Inference) -> None:
-        texts, numbers, usage = self._texts, self._numbers, answer.usage
+        texts, usage = self._texts, answer.usage
         texts["model"][position] = self._name(answer.requested_model)
         texts["provider"][position] = self._name(answer.provider)
         texts["served_model"][position] = self._name(answer.served_model)
@@ -87,8 +87,8 @@ class Outcomes(Sequence["Inference | PRSMError | None"]):
             usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, usage.reasoning_tokens,
             answer.cost.amount, answer.latency_ms, answer.ttft_ms, len(answer.attempts),
         )  # fmt: skip
-        for name, value in zip(_NUMBERS, figures, strict=True):
-            numbers[name][position] = _UNKNOWN if value is None else value
+        for column, value in zip(self._numbers.values(), figures, strict=True):
+            column[position] = _UNKNOWN if value is None else value
         self._cached[position] = answer.cached
         if answer.tool_calls or answer.dropped:
             self._whole[position] = answer

@@ -27,8 +27,13 @@ class Engine(Protocol):
         """Raise what is wrong with a question before any is asked: unknown model or provider, unfit fallback."""
         ...
 
-    async def recall(self, requests: Sequence[Request], scope: str) -> list[Inference | None]:
-        """Return for each question the answer that runs of this scope already paid for, or None."""
+    async def recall(
+        self, requests: Sequence[Request], scope: str, keys: Sequence[bytes] | None = None
+    ) -> list[Inference | None]:
+        """Return for each question the answer that runs of this scope already paid for, or None.
+
+        `keys`: what `begin` said of these questions.
+        """
         ...
 
     async def bulk(
@@ -46,8 +51,11 @@ class Engine(Protocol):
         """Write down a question that was refused before it could be asked."""
         ...
 
-    async def begin(self, run: Run, requests: Sequence[Request]) -> None:
-        """Write down what a run is going to ask, so that `replay` can lay it out again."""
+    async def begin(self, run: Run, requests: Sequence[Request]) -> Sequence[bytes] | None:
+        """Write down what a run is going to ask, so that `replay` can lay it out again.
+
+        Returns the fingerprint of each question where this engine has it, so that `recall` need not make it again.
+        """
         ...
 
     async def runs(self) -> list[Run]:

@@ -158,16 +158,19 @@ class Embedded:
         """Raise if nobody could be asked this."""
         plan.candidates(request, self._origins)
 
-    async def recall(self, requests: Sequence[Request], scope: str) -> list[Inference | None]:
+    async def recall(
+        self, requests: Sequence[Request], scope: str, keys: Sequence[bytes | None] | None = None
+    ) -> list[Inference | None]:
         """Return what runs of this scope already paid for, in one look-up."""
-        keys = [self._key(request) for request in requests]
+        if keys is None:
+            keys = [self._key(request) for request in requests]
         person = requests[0].person if requests else None
         wanted = [key for key in keys if key is not None]
         known = self._ledger.find(wanted, scope=scope, person=person, whole=False)
         return [None if key is None else known.get(key) for key in keys]
 
-    async def begin(self, run: Run, requests: Sequence[Request]) -> None:
-        """Write down what a run asks, before it asks."""
+    async def begin(self, run: Run, requests: Sequence[Request]) -> Sequence[bytes]:
+        """Write down what a run asks, before it asks; return its questions' fingerprints."""
         if not run.batched and not run.fresh:
             refuse_doubles(self._ledger, run.id)
         self._planning.begin(run.id)
@@ -184,6 +187,7 @@ class Embedded:
         self.budgets.cap(run, [one for one, _ in firsts.values()], [targets for _, targets in firsts.values()])
         self._ledger.begin(run, keys, run.scope)
         await self._ledger.written()
+        return keys
 
     async def runs(self) -> list[Run]:
         """List past runs, newest first."""

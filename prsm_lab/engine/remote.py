@@ -140,7 +140,9 @@ class Remote(AtTheServer):
 
     # ---------------------------------------------------------------------------------------------------- runs
 
-    async def recall(self, requests: Sequence[Request], scope: str) -> list[Inference | None]:
+    async def recall(
+        self, requests: Sequence[Request], scope: str, keys: Sequence[bytes] | None = None,  # noqa: ARG002 -- the server's own
+    ) -> list[Inference | None]:  # fmt: skip
         """Return what earlier runs already paid for."""
         known: list[Inference | None] = []
         for start in range(0, len(requests), RECALL):

@@ -116,4 +116,6 @@ def each(data: pd.DataFrame) -> Iterator[dict[Any, Any]]:
 
 def missing(value: object) -> bool:
     """Tell whether a cell holds nothing: None, NaN, NA or NaT; lists and dicts hold something."""
+    if isinstance(value, str):  # most are
+        return False
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))  # type: ignore[call-overload]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from prsm_lab.types import Message, Request
+
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class ByPosition(Protocol[T_co]):
+    """Values of a run's questions, each under its question's position."""
+
+    def __getitem__(self, position: int, /) -> T_co: ...
 
 
 class Questions(Sequence["Request | None"]):
@@ -143,6 +152,12 @@ class Picked(Sequence["Request"]):
 
     def __len__(self) -> int:
         return len(self._positions)
+
+    def by_position(self, values: Sequence[T_co]) -> ByPosition[T_co]:
+        """Return values of these questions so that each is found by its question's position."""
+        if isinstance(self._positions, range):  # all of a run's questions
+            return values
+        return dict(zip(self._positions, values, strict=True))
 
     @overload
     def __getitem__(self, n: int) -> Request: ...

@@ -14,7 +14,7 @@ import pandas as pd
 
 from prsm_lab import columns
 from prsm_lab.ask import messages
-from prsm_lab.engine import bulk_plan, many
+from prsm_lab.engine import bulk_plan, garbage, many
 from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.frames import distribute, media, packing, prefixes, prompts, questions, typed, variants
 from prsm_lab.frames.data import each
@@ -179,7 +179,8 @@ class Work:
             for template in self._requests.templates:
                 await self.client.engine.check(template)
             async with self._turn():
-                await self._run_once()
+                with garbage.seldom():
+                    await self._run_once()
         finally:
             self.tally.end()
 
@@ -192,9 +193,10 @@ class Work:
 
     async def _run_once(self) -> None:
         self._forget_failures()
-        await self.client.engine.begin(self._run(), self._requests.asked)
+        every = self._requests.asked
+        keys = await self.client.engine.begin(self._run(), every)
         groups = self._requests.groups(self._outcomes.is_open, dedup=self.plan.dedup)
-        asked = await self._recall(groups)
+        asked = await self._recall(groups, None if keys is None else every.by_position(keys))
         if self._engine is None or not asked:
             await self._ask_all(groups, asked)
             return
@@ -213,15 +215,16 @@ class Work:
             else:
                 self._outcomes.forget(position)
 
-    async def _recall(self, groups: questions.Groups) -> Sequence[int]:
+    async def _recall(self, groups: questions.Groups, keys: questions.ByPosition[bytes] | None) -> Sequence[int]:
         """Fill in what was answered earlier, some at a time, and return the rest."""
         if self.plan.fresh:
             return groups.firsts
         left: list[int] = []
         for start in range(0, len(groups.firsts), RECALLED):
             firsts = groups.firsts[start : start + RECALLED]
-            asked = questions.Picked(self._requests, firsts)
-            for first, known in zip(firsts, await self.client.engine.recall(asked, self.plan.run or ""), strict=True):
+            asked, scope = questions.Picked(self._requests, firsts), self.plan.run or ""
+            found = await self.client.engine.recall(asked, scope, None if keys is None else [keys[n] for n in firsts])
+            for first, known in zip(firsts, found, strict=True):
                 if known is None:
                     left.append(first)
                     continue

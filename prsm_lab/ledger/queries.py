@@ -38,6 +38,8 @@ INSERT INTO run (id, name, scope, kind, created, spec, data) VALUES (?, ?, ?, ?,
 ON CONFLICT (id) DO UPDATE SET created = excluded.created, spec = excluded.spec, data = excluded.data
 """
 
+ITEMS: Final = "SELECT question FROM run_item WHERE run_id = :run ORDER BY position"
+
 FORGET_ITEMS: Final = "DELETE FROM run_item WHERE run_id = ?"
 
 ITEM: Final = """

@@ -8,6 +8,8 @@ for one per row. Measured here: 784 commits a second with `synchronous=FULL`, so
 from __future__ import annotations
 
 import asyncio
+import itertools
+import operator
 import os
 import sqlite3
 import time
@@ -123,10 +125,19 @@ class Ledger:
 
     def begin(self, run: Run, fingerprints: Sequence[bytes], scope: str) -> None:
         """Queue a run and its questions; the same run begun again replaces its list."""
+        known = self._has_items(run.id, fingerprints)
         self._add(queries.RUN, (run.id, run.name, scope, run.kind, run.created, rows.text(run.spec), run.data))
+        if known:
+            return
         self._add(queries.FORGET_ITEMS, (run.id,))
         for position, question in enumerate(fingerprints):
             self._add(queries.ITEM, (run.id, position, question))
+
+    def _has_items(self, run: str, fingerprints: Sequence[bytes]) -> bool:
+        """Is this a run's list already? Reading it takes a tenth of the time of writing it anew."""
+        self._ready()
+        kept = (row["question"] for row in self._connection.execute(queries.ITEMS, {"run": run}))
+        return all(map(operator.eq, itertools.chain(kept, [None]), itertools.chain(fingerprints, [None])))
 
     def _add(self, statement: str, values: tuple[Any, ...]) -> None:
         self._queue.append((statement, values))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from prsm_lab.providers import messages
+from prsm_lab.providers import messages, transport
 from prsm_lab.providers.window import CONNECT_SECONDS, IDLE_SECONDS, Call, Window, ambient_headers_off
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Anthropic(Window):
         import anthropic
         import httpx2
 
-        key = self._access.key
+        key, timeout = self._access.key, httpx2.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS)
         own = (urlsplit(self._access.base_url).hostname or "").endswith("anthropic.com")
         off = (
             {} if own or key is None else ambient_headers_off("ANTHROPIC_CUSTOM_HEADERS", key.reveal(), anthropic.Omit)
@@ -36,12 +36,8 @@ class Anthropic(Window):
             default_headers=off,
             base_url=self._access.base_url,
             max_retries=0,
-            timeout=httpx2.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS),
-            http_client=anthropic.DefaultAioHttpClient(
-                limits=httpx2.Limits(max_connections=self._pool, max_keepalive_connections=self._pool),
-                follow_redirects=False,
-                timeout=httpx2.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS),
-            ),
+            timeout=timeout,
+            http_client=transport.client(anthropic, pool=self._pool, timeout=timeout),
         )
 
     def _call(self, request: Request, target: Target, *, live: bool) -> Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
-from prsm_lab.providers import chat, fit, responses
+from prsm_lab.providers import chat, fit, responses, transport
 from prsm_lab.providers.window import CONNECT_SECONDS, WHOLE_SECONDS, Call, Window, ambient_headers_off
 
 if TYPE_CHECKING:
@@ -37,11 +37,7 @@ class OpenAI(Window):
             max_retries=0,
             timeout=timeout,
             default_headers=self._ambient_headers_off(),
-            http_client=openai.DefaultAioHttpClient(
-                limits=httpx2.Limits(max_connections=self._pool, max_keepalive_connections=self._pool),
-                follow_redirects=False,
-                timeout=timeout,
-            ),
+            http_client=transport.client(openai, pool=self._pool, timeout=timeout),
         )
         if not self._is_openai_itself():
             client.organization = client.project = None  # None as an argument would mean the environment's

@@ -20,7 +20,7 @@ from prsm_lab.errors import InvalidRequestError, NotFoundError, ProviderError, P
 from prsm_lab.providers import faults, ratelimits, road, sse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 
     from prsm_lab.settings import Access
     from prsm_lab.types import JSON, Delta, Quota, Reply, Request, Target
@@ -272,6 +272,8 @@ class Window:
                 yield chunk
 
     async def _read(self, response: Any) -> bytes:
+        if _is_bounded(response.headers):
+            return bytes(await response.aread())
         async with aclosing(self._chunks(response)) as chunks:
             return b"".join([chunk async for chunk in chunks])
 
@@ -352,6 +354,13 @@ async def _drained(chunks: AsyncIterator[bytes]) -> None:
                 pass
     except _network_faults():  # a time-out is an OSError
         return
+
+
+def _is_bounded(headers: Mapping[str, str]) -> bool:
+    """Does the body end where its headers say, and may it be so long? Then its pieces need not be counted."""
+    length = headers.get("Content-Length", "")
+    is_plain = "Content-Encoding" not in headers and "Transfer-Encoding" not in headers
+    return is_plain and length.isdecimal() and int(length) <= MOST_BYTES
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
