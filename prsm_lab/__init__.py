@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from prsm_lab.client import Client as Client
     from prsm_lab.client import default_client as default_client
     from prsm_lab.client import use as use
+    from prsm_lab.frames import Rubric as Rubric
     from prsm_lab.frames import abatch as abatch
     from prsm_lab.frames import acompare as acompare
     from prsm_lab.frames import ainfer as ainfer
+    from prsm_lab.frames import ajudge as ajudge
+    from prsm_lab.frames import ajudge_pairs as ajudge_pairs
     from prsm_lab.frames import batch as batch
     from prsm_lab.frames import col as col
     from prsm_lab.frames import compare as compare
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from prsm_lab.frames import image as image
     from prsm_lab.frames import infer as infer
     from prsm_lab.frames import job as job
+    from prsm_lab.frames import judge as judge
+    from prsm_lab.frames import judge_pairs as judge_pairs
     from prsm_lab.frames import leaderboard as leaderboard
     from prsm_lab.frames import load as load
     from prsm_lab.frames import models as models
@@ -56,9 +61,10 @@ _ROOMS = {
     "prsm_lab.reporting": ("report",),
     "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
     "prsm_lab.frames": (
-        "abatch", "acompare", "ainfer", "batch", "col", "compare", "contrast", "diff", "document", "estimate",
-        "frontier", "image", "infer", "job", "leaderboard", "load", "models", "receipts", "retry", "runs", "score",
-        "show", "side_by_side", "summarize",
+        "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare",
+        "contrast", "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_pairs",
+        "leaderboard", "load", "models", "receipts", "retry", "runs", "score", "show", "side_by_side",
+        "summarize",
     ),
 }  # fmt: skip
 _MODULES = {

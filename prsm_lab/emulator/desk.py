@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from prsm_lab.emulator import batch_desk, faults, requests, spoiling, wires
+from prsm_lab.emulator import batch_desk, faults, requests, spoiling, verdicts, wires
 from prsm_lab.emulator.batches import Batches, Pace
 from prsm_lab.emulator.faults import Rule
 from prsm_lab.emulator.models import PROFILES, Mind, Profile, profile_of, tokens
@@ -166,18 +166,19 @@ class Desk:
         if self.prompts is not None:
             answer.served = self.prompts.served(requests.wire(entry.path), entry.model, body)
         tool, schema = requests.forced_tool(body), requests.schema(body)
+        form = schema if tool is None else tool.get("parameters") or tool.get("input_schema") or {}
+        verdict = verdicts.verdict(self.mind, entry.model, prompt, form, profile, salt=salt)
         if tool is not None:
-            answer.calls = [
-                (
-                    f"call_{entry.n}",
-                    tool["name"],
-                    json.dumps(requests.example(tool.get("parameters") or tool.get("input_schema") or {})),
-                )
-            ]
+            given = requests.example(form or {}) if verdict is None else verdict
+            answer.calls = [(f"call_{entry.n}", tool["name"], json.dumps(given))]
             answer.finish = "tool_calls"
             return answer
         text = self.mind.answer(entry.model, prompt, profile, salt=salt)
-        answer.text = json.dumps(requests.example(schema, text)) if schema is not None else text
+        if verdict is not None:
+            text = json.dumps(verdict)
+        elif schema is not None:
+            text = json.dumps(requests.example(schema, text))
+        answer.text = text
         requests.stop(answer, body)
         return answer
 

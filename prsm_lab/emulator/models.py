@@ -105,6 +105,11 @@ class Mind:
             return bare
         return _sentence(bare, profile.verbosity * (3 if careful else 1), dice)
 
+    def truth(self, prompt: str) -> str | None:
+        """Return the right answer to the question in a text; None if it holds none that is known."""
+        question = self._question(prompt)
+        return None if question is None else self._references[question]
+
     def _question(self, prompt: str) -> str | None:
         if prompt in self._references:
             return prompt

@@ -8,18 +8,21 @@ from prsm_lab.frames.contrasting import contrast
 from prsm_lab.frames.estimating import estimate
 from prsm_lab.frames.flips import diff
 from prsm_lab.frames.frontiers import frontier
+from prsm_lab.frames.judging import ajudge, judge
 from prsm_lab.frames.media import document, image
+from prsm_lab.frames.pairwise import ajudge_pairs, judge_pairs
 from prsm_lab.frames.past import load, runs
 from prsm_lab.frames.prompts import col
 from prsm_lab.frames.ranking import leaderboard
 from prsm_lab.frames.receipts import receipts
+from prsm_lab.frames.rubrics import Rubric
 from prsm_lab.frames.scoring import score
 from prsm_lab.frames.showing import show
 from prsm_lab.frames.side import side_by_side
 from prsm_lab.frames.summary import summarize
 
 __all__ = [
-    "abatch", "acompare", "ainfer", "batch", "col", "compare", "contrast", "diff", "document", "estimate", "frontier",
-    "image", "infer", "job", "leaderboard", "load", "models", "receipts", "retry", "runs", "score", "show",
-    "side_by_side", "summarize",
+    "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare", "contrast",
+    "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_pairs", "leaderboard",
+    "load", "models", "receipts", "retry", "runs", "score", "show", "side_by_side", "summarize",
 ]  # fmt: skip

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from prsm_lab.frames.prompts import Prompt
 
 
-class Running(ask.Ask, total=False):
-    """Options of a run, beside those of each question (`prsm_lab.ask.Ask`)."""
+class Shared(ask.Ask, total=False):
+    """Options of any run, beside those of each question (`prsm_lab.ask.Ask`)."""
 
     client: Client | None
     """Who asks; default the process's client (`lab.use`)."""
@@ -68,10 +68,19 @@ class Running(ask.Ask, total=False):
     """Ask anew what is already answered."""
     dedup: bool
     """Ask equal questions once and fill the answer in everywhere (default)."""
-    background: bool
-    """Return a `Job` at once instead of the frame at the end."""
     returns: Literal["pandas", "polars", "arrow"]
     """Kind of the frame; default pandas. Polars frames have no index and no attrs; Arrow's metadata has `b"prsm"`."""
+    on_error: Literal["record", "raise"]
+    """Failed rows have `error` and `error_code` set, or the first one is raised when the run has ended."""
+    progress: bool
+    """Show a bar and a line at the end (default)."""
+
+
+class Running(Shared, total=False):
+    """Options of `infer`, `batch` and `compare`."""
+
+    background: bool
+    """Return a `Job` at once instead of the frame at the end."""
     output: str | os.PathLike[str]
     """A directory for parquet parts, whose `Output` is returned instead of a frame: memory stays flat. The same call
     again asks only what is missing. Each part of 5,000 rows is a run of its own; `max_cost` is for all together."""
@@ -86,10 +95,6 @@ class Running(ask.Ask, total=False):
     """With `until`: chance that any variant is told from the first that is not; default 0.05."""
     order_seed: int
     """With `until`: draws the order of the rows; default 0."""
-    on_error: Literal["record", "raise"]
-    """Failed rows have `error` and `error_code` set, or the first one is raised when the run has ended."""
-    progress: bool
-    """Show a bar and a line at the end (default)."""
     prefix: str
     """Put before the result columns' names, where the data has columns of these names."""
 
@@ -262,11 +267,15 @@ async def acompare(
 
 
 def _single(prompt: Any, model: str | Sequence[str], system: str | None, options: Running) -> work.Work:
-    given = prompts.plain(prompt)
+    given = _literal(prompt) if isinstance(prompt, str) else prompts.plain(prompt)
     empty = pd.DataFrame(index=pd.RangeIndex(1))
-    ways = variants(model, lambda _: given, grid={}, samples=1)
-    literal = None if system is None else system.replace("{", "{{").replace("}", "}}")
+    ways = variants(model, given if isinstance(given, str) else lambda _: given, grid={}, samples=1)
+    literal = None if system is None else _literal(system)
     return _work(empty, ways, literal, options, kind="infer", index=pd.RangeIndex(len(ways)))
+
+
+def _literal(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def one_model(data: object, prompt: Prompt, model: str, system: str | None, options: Running) -> work.Work:
@@ -286,6 +295,8 @@ def many_models(
     grid: Mapping[str, Sequence[Any]],
     samples: int,
     options: Running,
+    *,
+    kind: str = "compare",
 ) -> work.Work:
     """Make the work of `compare`, which is not begun yet."""
     for key in grid:
@@ -294,7 +305,7 @@ def many_models(
         if key in options:
             raise InvalidRequestError(f"{key} is both an option and in the grid.", details={"parameter": key})
     ways = variants(models, prompt, grid=grid, samples=samples)
-    return _work(rows_of.frame(data), ways, system, options, kind="compare")
+    return _work(rows_of.frame(data), ways, system, options, kind=kind)
 
 
 def _work(

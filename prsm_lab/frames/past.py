@@ -67,7 +67,7 @@ def load(run: str, *, client: Client | None = None) -> pd.DataFrame:
         "run": found.id, "kind": found.kind, "options": spec["options"], "prefix": spec["prefix"],
         "simulated": bool(served.str.startswith("simulated/").any()), "variants": ["model", *spec["columns"]],
         "totals": {"rows": len(made), "answered": answered}, "prompts": spec.get("prompts") or {},
-        "system": spec.get("system"),
+        "system": spec.get("system"), "templates": spec.get("templates") or [],
     }  # fmt: skip
     return made
 

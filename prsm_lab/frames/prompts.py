@@ -84,6 +84,11 @@ class Template:
         alone = len(self._parts) == 1 and not self._parts[0][0] and not self._tail.strip()
         return self._parts[0][1] if alone else None
 
+    @property
+    def names(self) -> list[Any]:
+        """The columns that it names, in their order."""
+        return list(dict.fromkeys(hole[0] for _, hole in self._parts if hole is not None))
+
     def fill(self, row: Mapping[Any, Any]) -> str:
         """Return the text with a row's values in its holes."""
         out = []

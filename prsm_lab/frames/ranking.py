@@ -104,11 +104,23 @@ def _of_frame(verdicts: pd.DataFrame) -> list[_Match]:
                 f"Verdict {n} is on {a!r} and {b!r}: a pair is of two variants.",
                 details={"parameter": "verdicts", "row": n},
             )
-        made.append(_Match(row, str(a), str(b), _points(winner, str(a), str(b), n, by_name=by_name)))
+        made.append(_Match(row, str(a), str(b), points(winner, str(a), str(b), n, by_name=by_name)))
     return made
 
 
-def _points(winner: object, a: str, b: str, at: int, *, by_name: bool) -> float:
+def points(winner: object, a: str, b: str, at: int, *, by_name: bool) -> float:
+    """Return what a verdict gives to a: 1, 0, or half a point for a tie.
+
+    Args:
+        winner: `a`, `b`, `tie`, `both_bad`, or a variant's name.
+        a: A variant.
+        b: The other.
+        at: Which verdict it is, for the error.
+        by_name: Whether a name is meant where a variant is called like a side.
+
+    Raises:
+        InvalidRequestError: If the winner is none of these.
+    """
     sides, names, none = {"a": 1.0, "b": 0.0}, {a: 1.0, b: 0.0}, dict.fromkeys(TIES, 0.5)
     known = {**sides, **none, **names} if by_name else {**names, **none, **sides}
     if str(winner) not in known:

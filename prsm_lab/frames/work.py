@@ -138,7 +138,8 @@ class Work:
             "kind": self.plan.kind, "models": list(dict.fromkeys(way.model for way in self._ways)), "system": system,
             "options": described, "prefix": self.plan.prefix, "asked": [way.model for way in self._ways],
             "columns": {name: values[: len(self._ways)] for name, values in self._extra.items()},
-            "prompts": {way.prompt_name or "prompt": str(way.prompt)[:2000] for way in self._ways},
+            "prompts": {way.prompt_name or "prompt": _worded(way.prompt) for way in self._ways},
+            "templates": sorted({way.prompt_name or "prompt" for way in self._ways if isinstance(way.prompt, str)}),
             "more": self._more,
         }  # fmt: skip
 
@@ -290,7 +291,7 @@ class Work:
         made.attrs["prsm"] = {
             "run": self.id, "kind": self.plan.kind, "options": self._spec["options"], "totals": totals,
             "simulated": self.tally.simulated, "prefix": self.plan.prefix, "prompts": self._spec["prompts"],
-            "system": self._spec["system"],
+            "system": self._spec["system"], "templates": self._spec["templates"],
             "variants": ["model", *self._extra], **({"spread": self._spread} if self._spread else {}),
         }  # fmt: skip
         return made
@@ -333,6 +334,11 @@ def layout(
 
 def _warm(request: Request) -> Request:
     return msgspec.structs.replace(request, warm=True)
+
+
+def _worded(prompt: Any) -> str:
+    """A template whole, so that it can be filled again; of others enough to know them by."""
+    return prompt if isinstance(prompt, str) else str(prompt)[:2000]
 
 
 def _plain(value: Any) -> bool:
