@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from prsm_lab.frames import infer as infer
     from prsm_lab.frames import job as job
     from prsm_lab.frames import judge as judge
+    from prsm_lab.frames import judge_audit as judge_audit
     from prsm_lab.frames import judge_pairs as judge_pairs
     from prsm_lab.frames import leaderboard as leaderboard
     from prsm_lab.frames import load as load
@@ -62,9 +63,9 @@ _ROOMS = {
     "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
     "prsm_lab.frames": (
         "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare",
-        "contrast", "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_pairs",
-        "leaderboard", "load", "models", "receipts", "retry", "runs", "score", "show", "side_by_side",
-        "summarize",
+        "contrast", "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_audit",
+        "judge_pairs", "leaderboard", "load", "models", "receipts", "retry", "runs", "score", "show",
+        "side_by_side", "summarize",
     ),
 }  # fmt: skip
 _MODULES = {

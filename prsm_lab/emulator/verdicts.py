@@ -1,7 +1,7 @@
 """Simulated models as judges: plausible, seeded, and with the faults of judges.
 
-A request is a judge's if it holds answers between fences (a line `<<<answer` and a mark, to the same and `>>>`) and asks
-for a form with a score, scores or a winner. A simulated judge knows what is right where the question is a reference,
+A request is a judge's if it holds answers between fences (a line `<<<answer` and a mark, to the same and `>>>`) and
+asks for a form with a score, scores or a winner. A simulated judge knows what is right where the question is a reference,
 misreads it the more often the less accurate it is, likes long answers a little, and in a pair the first one.
 """
 
@@ -23,11 +23,11 @@ WRONG: Final = 0.18
 """Merit of an answer, 0 to 1."""
 FIRST: Final = 0.04
 """Merit that standing first is worth."""
-LENGTH: Final = 0.02
+LENGTH: Final = 0.01
 """Merit that twice the length is worth."""
-NOISE: Final = 0.05
+NOISE: Final = 0.04
 """Standard deviation of a judge's taste."""
-CLOSE: Final = 0.12
+CLOSE: Final = 0.15
 """Merits nearer than this are a tie."""
 
 
@@ -49,7 +49,9 @@ def verdict(
     dice = mind.dice("verdict", model, prompt, salt)
     truth = material.get("reference") or mind.truth(material.get("question", ""))
     if {"first_answer", "second_answer"} <= set(material) and "winner" in wanted:
-        first, second = (_merit(mind, material[name], truth, profile, dice) for name in ("first_answer", "second_answer"))
+        first, second = (
+            _merit(mind, material[name], truth, profile, dice) for name in ("first_answer", "second_answer")
+        )
         gap = first - second + FIRST
         winner = "tie" if abs(gap) < CLOSE else "first" if gap > 0 else "second"
         said = "Both serve equally" if winner == "tie" else f"The {winner} answer serves better"
@@ -66,7 +68,9 @@ def verdict(
             name: _grade(_merit(mind, material["answer"], truth, profile, dice), part) for name, part in parts.items()
         }
         best = all(grade == max(parts[name].get("enum") or [5]) for name, grade in made["scores"].items())
-    made["reason"] = f"The answer {'does what was asked' if best else 'leaves something to be wished'} (simulated verdict)."
+    made["reason"] = (
+        f"The answer {'does what was asked' if best else 'leaves something to be wished'} (simulated verdict)."
+    )
     return made
 
 

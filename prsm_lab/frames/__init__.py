@@ -3,6 +3,7 @@
 from prsm_lab.catalog import frame as models
 from prsm_lab.frames.again import retry
 from prsm_lab.frames.asking import abatch, acompare, ainfer, batch, compare, infer
+from prsm_lab.frames.auditing import judge_audit
 from prsm_lab.frames.background import job
 from prsm_lab.frames.contrasting import contrast
 from prsm_lab.frames.estimating import estimate
@@ -23,6 +24,6 @@ from prsm_lab.frames.summary import summarize
 
 __all__ = [
     "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare", "contrast",
-    "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_pairs", "leaderboard",
-    "load", "models", "receipts", "retry", "runs", "score", "show", "side_by_side", "summarize",
+    "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_audit", "judge_pairs",
+    "leaderboard", "load", "models", "receipts", "retry", "runs", "score", "show", "side_by_side", "summarize",
 ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prsm_lab.errors import InvalidRequestError, NotFoundError
@@ -10,6 +9,8 @@ from prsm_lab.frames.data import missing, records
 from prsm_lab.frames.prompts import MissingValue, Template
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from prsm_lab.frames.reading import Reading
@@ -28,9 +29,7 @@ class Asked(NamedTuple):
         return self.texts[one] if self.texts[one] == self.texts[other] else self.facts[one]
 
 
-def asked(
-    results: pd.DataFrame, known: Reading, question: str | Sequence[str] | None, reference: str | None
-) -> Asked:
+def asked(results: pd.DataFrame, known: Reading, question: str | Sequence[str] | None, reference: str | None) -> Asked:
     """Return what each row was asked.
 
     Args:
@@ -53,8 +52,8 @@ def asked(
         others = [name for name in given if name != reference]
         if len(others) != 1:
             raise InvalidRequestError(
-                "What was asked cannot be told from this frame: its prompt was no template, or its notes are lost. Name "
-                f"the columns that the judge is to see with question=; there are {', '.join(map(str, given)) or 'none'}"
+                "What was asked cannot be told from this frame: its prompt was no template, or its notes are lost. "
+                f"Name the columns that the judge is to see with question=; there are {', '.join(map(str, given)) or 'none'}"
                 " (question=[] shows none).",
                 details={"parameter": "question"},
             )

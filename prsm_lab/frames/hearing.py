@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from prsm_lab import ask, checks
@@ -14,6 +13,8 @@ from prsm_lab.frames import asking, convert, progress
 from prsm_lab.frames.data import missing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     import pandas as pd
 
     from prsm_lab.frames.asking import Shared
@@ -63,8 +64,8 @@ class Hearing(NamedTuple):
             if isinstance(outcome, PRSMError):
                 told = copy.copy(outcome)
                 told.message = (
-                    f"Row {self.home(row)} (judged by {model}): {outcome.message} The other verdicts are kept: the same "
-                    "call again asks for what is missing."
+                    f"Row {self.home(row)} (judged by {model}): {outcome.message} The other verdicts are kept: the "
+                    "same call again asks for what is missing."
                 )
                 raise told
 
@@ -107,7 +108,7 @@ def fault(line: Mapping[str, Any]) -> str | None:
 
 
 def cost(lines: Sequence[Mapping[str, Any]]) -> float:
-    """Return what several verdicts cost, NaN if that is not known; one that failed and has no price was not paid for."""
+    """Return what several verdicts cost, NaN if that is not known; one that failed without a price cost nothing."""
     known = [line["cost"] for line in lines if not math.isnan(line["cost"])]
     unknown = any(math.isnan(line["cost"]) and missing(line["error_code"]) for line in lines)
     return math.nan if unknown or not known else float(sum(known))

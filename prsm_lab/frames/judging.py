@@ -67,7 +67,9 @@ def judge(
     >>> judged[["score_judge", "judge_reason"]].values.tolist()
     [[5.0, 'It is right.']]
     """
-    return _hearing(results, _Case(rubrics.rubric_of(rubric), model, name, question, reference, samples), options).wait()
+    return _hearing(
+        results, _Case(rubrics.rubric_of(rubric), model, name, question, reference, samples), options
+    ).wait()
 
 
 async def ajudge(
@@ -174,8 +176,8 @@ def _grades(verdicts: pd.DataFrame, case: _Case) -> np.ndarray[Any, np.dtype[np.
     if not case.rubric.criteria:
         rows: list[list[Any]] = [[grade] for grade in verdicts["score"]]
     else:
-        none = dict.fromkeys(case.rubric.criteria)
-        rows = [list(({} if missing(all_) else all_ or none).get(part) for part in none) for all_ in verdicts["scores"]]
+        found = [{} if missing(cell) else cell for cell in verdicts["scores"]]
+        rows = [[cell.get(part) for part in case.rubric.criteria] for cell in found]
     scored = [[np.nan if missing(grade) else case.rubric.score(grade) for grade in row] for row in rows]
     return np.array(scored, dtype=np.float64).reshape(len(verdicts), max(1, len(case.rubric.criteria)))
 
@@ -208,9 +210,7 @@ def _spread(values: Sequence[Any] | np.ndarray[Any, Any], rows: Sequence[int], s
     return made
 
 
-def _note(
-    out: pd.DataFrame, results: pd.DataFrame, case: _Case, work: Work, lacks: Mapping[int, str | None]
-) -> None:
+def _note(out: pd.DataFrame, results: pd.DataFrame, case: _Case, work: Work, lacks: Mapping[int, str | None]) -> None:
     notes, rubric = dict(results.attrs.get("prsm") or {}), case.rubric
     said = {
         "model": case.model, "rubric": rubric.words, "low": rubric.low, "high": rubric.high,

@@ -119,7 +119,9 @@ def _hearing(results: pd.DataFrame, case: _Case, options: Shared) -> Hearing:
     for n in judged:
         a, b = pairs[n].a, pairs[n].b
         shown = {"question": asked.both(a, b), "reference": right[a]}
-        rows += [{**shown, "first_answer": answers[one], "second_answer": answers[two]} for one, two in ((a, b), (b, a))]
+        rows += [
+            {**shown, "first_answer": answers[one], "second_answer": answers[two]} for one, two in ((a, b), (b, a))
+        ]
     material = pd.DataFrame(rows, columns=["question", "reference", "first_answer", "second_answer"], dtype=object)
     work = hearing.work(
         material, rubrics.choosing(words), rubrics.choice_schema(), kind="judge_pairs", model=case.model, samples=1,
@@ -243,4 +245,3 @@ def verdict(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> dict[str, Any]:
         return {**made, "error": "; ".join(faults)}
     agreed = made["winner_ab"] == made["winner_ba"]
     return {**made, "winner": made["winner_ab"] if agreed else "tie", "flipped": not agreed}
-
