@@ -1,8 +1,8 @@
 """Simulated models as judges: plausible, seeded, and with the faults of judges.
 
 A request is a judge's if it holds answers between fences (a line `<<<answer` and a mark, to the same and `>>>`) and
-asks for a form with a score, scores or a winner. A simulated judge knows what is right where the question is a reference,
-misreads it the more often the less accurate it is, likes long answers a little, and in a pair the first one.
+asks for a form with a score, scores or a winner. A simulated judge knows what is right where the question is a
+reference, misreads it the more often the less accurate it is, likes long answers a little, and in a pair the first one.
 """
 
 from __future__ import annotations

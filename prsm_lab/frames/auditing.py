@@ -108,7 +108,8 @@ def _codes(cells: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.intp]]:
 def _flags(verdicts: pd.DataFrame) -> Figures:
     if "flipped" not in verdicts.columns:
         return np.full(len(verdicts), np.nan)
-    return verdicts["flipped"].astype("boolean").astype("Float64").to_numpy(np.float64, na_value=np.nan)
+    found = verdicts["flipped"].astype("boolean").astype("Float64")
+    return np.asarray(found.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
 def _position(verdicts: pd.DataFrame, rows: Any, how: Gauge) -> Line:

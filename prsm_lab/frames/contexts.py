@@ -53,8 +53,8 @@ def asked(results: pd.DataFrame, known: Reading, question: str | Sequence[str] |
         if len(others) != 1:
             raise InvalidRequestError(
                 "What was asked cannot be told from this frame: its prompt was no template, or its notes are lost. "
-                f"Name the columns that the judge is to see with question=; there are {', '.join(map(str, given)) or 'none'}"
-                " (question=[] shows none).",
+                "Name the columns that the judge is to see with question= (question=[] shows none); there are "
+                f"{', '.join(map(str, given)) or 'none'}.",
                 details={"parameter": "question"},
             )
         shown = _facts(results, others)

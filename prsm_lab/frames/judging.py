@@ -139,7 +139,7 @@ def _laid_out(
     lacks: Mapping[int, str | None],
 ) -> pd.DataFrame:  # fmt: skip
     """The results with what the judge said, each row's votes gathered."""
-    grades = _grades(verdicts, case).reshape(len(judged), case.samples, -1)
+    grades = _grades(verdicts, case).reshape(len(judged), case.samples, max(1, len(case.rubric.criteria)))
     votes = grades.mean(axis=2)
     means = _mean(grades, axis=1)
     score = _mean(votes[:, :, None], axis=1)[:, 0]
