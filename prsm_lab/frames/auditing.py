@@ -329,9 +329,9 @@ def _beside_people(score: Figures, said: Figures, levels: Figures | None, rows: 
     """Scores, judge's and people's; on different scales only their order compares."""
     line = how.correlation("human_correlation", score, said, rows, "order of the judge's and people's scores")
     labels = said[~np.isnan(said)]
-    if levels is None:
-        levels = np.unique(labels)
     metrics = ("human_agreement", "cohen_kappa", "krippendorff_alpha_ordinal", "krippendorff_alpha_interval")
+    if levels is None:  # nothing is brought anywhere
+        levels = np.unique(np.concatenate([labels, score[~np.isnan(score)]]))
     if len(labels) and (labels.min() < levels.min() or labels.max() > levels.max()):
         why = f"human labels leave the judge's scale of {levels.min():g} to {levels.max():g}: only the order compares"
         return [line, *(Line(metric, None, None, None, 0, why) for metric in metrics)]

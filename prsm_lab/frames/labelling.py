@@ -34,7 +34,7 @@ def scores(verdicts: pd.DataFrame, human: Labels) -> Figures:
     cells = _aligned(verdicts, human)
     found = reading.figures(cells)
     if found is None:
-        at = next((n for n, cell in enumerate(cells) if not missing(cell) and not isinstance(cell, (int, float))), 0)
+        at = int((pd.to_numeric(cells, errors="coerce").isna() & cells.notna()).to_numpy().argmax())
         raise InvalidRequestError(
             f"The human label of row {at} is {cells.iloc[at]!r:.80}: labels of scores are numbers.",
             details={"parameter": "human", "row": at},
