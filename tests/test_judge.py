@@ -118,6 +118,13 @@ def test_simulated_judges_tell_right_from_wrong(client):
     assert found.attrs["prsm"]["judges"]["judge"]["simulated"]
 
 
+def test_what_a_judge_said_is_no_input(client):
+    """Laid side by side, only what came with the data stands in front."""
+    found = judged(client, asked(client))
+
+    assert lab.side_by_side(found).columns.tolist() == ["q", "right", "id", *MODELS]
+
+
 @pytest.mark.parametrize("model", ["gpt-4", "claude-3-opus", "gpt-6-sol", "claude-haiku-4-5", "claude-2.1"])
 def test_every_wire_and_structured_mode_takes_the_form(client, model):
     """Tool, schema or prompt."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     import random
@@ -46,32 +46,66 @@ def verdict(
     """
     material = {name: text for name, _, text in _FENCED.findall(prompt)}
     wanted = (form or _written_form(prompt) or {}).get("properties") or {}
-    dice = mind.dice("verdict", model, prompt, salt)
     truth = material.get("reference") or mind.truth(material.get("question", ""))
+    judge = _Judge(mind, profile, truth, mind.dice("verdict", model, prompt, salt))
     if {"first_answer", "second_answer"} <= set(material) and "winner" in wanted:
-        first, second = (
-            _merit(mind, material[name], truth, profile, dice) for name in ("first_answer", "second_answer")
-        )
-        gap = first - second + FIRST
-        winner = "tie" if abs(gap) < CLOSE else "first" if gap > 0 else "second"
-        said = "Both serve equally" if winner == "tie" else f"The {winner} answer serves better"
-        return {"reason": f"{said} (simulated verdict).", "winner": winner}
+        return judge.choice(material["first_answer"], material["second_answer"])
     if "answer" not in material or not {"score", "scores"} & set(wanted):
         return None
-    made: dict[str, Any] = {"reason": ""}
+    found = judge.look(material["answer"])
     if "score" in wanted:
-        made["score"] = _grade(_merit(mind, material["answer"], truth, profile, dice), wanted["score"])
-        best = made["score"] == max(wanted["score"].get("enum") or [5])
-    else:
-        parts = wanted["scores"].get("properties") or {}
-        made["scores"] = {
-            name: _grade(_merit(mind, material["answer"], truth, profile, dice), part) for name, part in parts.items()
-        }
-        best = all(grade == max(parts[name].get("enum") or [5]) for name, grade in made["scores"].items())
-    made["reason"] = (
-        f"The answer {'does what was asked' if best else 'leaves something to be wished'} (simulated verdict)."
-    )
-    return made
+        return {"reason": judge.words(found), "score": _grade(found.merit, wanted["score"])}
+    parts = wanted["scores"].get("properties") or {}
+    grades = {name: _grade(judge.look(material["answer"]).merit, part) for name, part in parts.items()}
+    return {"reason": judge.words(found), "scores": grades}
+
+
+class _Look(NamedTuple):
+    """What a judge finds of an answer."""
+
+    merit: float
+    """About 0 to 1."""
+    right: bool | None
+    """As it believes; None: it does not know what is right."""
+
+
+class _Judge(NamedTuple):
+    """A model at one verdict."""
+
+    mind: Mind
+    profile: Profile
+    truth: str | None
+    dice: random.Random
+
+    def look(self, answer: str) -> _Look:
+        """Read an answer, with care or without."""
+        right = None
+        merit = 0.3 + 0.5 * self.mind.dice("merit", answer).random()  # the same for every judge
+        if self.truth is not None:
+            there = re.search(rf"(?<!\w){re.escape(self.truth)}(?!\w)", answer, re.IGNORECASE) is not None
+            right = there != (self.dice.random() < (1 - self.profile.accuracy) / 2)
+            merit = RIGHT if right else WRONG
+        return _Look(merit + LENGTH * math.log2(max(1, len(answer)) / 60) + self.dice.gauss(0, NOISE), right)
+
+    def choice(self, one: str, other: str) -> dict[str, Any]:
+        """Choose between two answers."""
+        first, second = self.look(one), self.look(other)
+        gap = first.merit - second.merit + FIRST
+        winner = "tie" if abs(gap) < CLOSE else "first" if gap > 0 else "second"
+        if first.right is None or first.right == second.right:
+            alike = "" if first.right is None else "Both are right. " if first.right else "Neither is right. "
+            said = alike + ("Neither is put better" if winner == "tie" else f"The {winner} is put better")
+        else:
+            said = f"Only the {'first' if first.right else 'second'} gives {self.truth}"
+        return {"reason": f"{said} (simulated verdict).", "winner": winner}
+
+    def words(self, found: _Look) -> str:
+        """Say why an answer has its grade."""
+        if found.right is None:
+            said = "It answers the question well enough" if found.merit > 0.5 else "It says little"
+        else:
+            said = f"It gives {self.truth}, as it should" if found.right else f"It does not give {self.truth}"
+        return f"{said} (simulated verdict)."
 
 
 def _written_form(prompt: str) -> dict[str, Any] | None:
@@ -81,17 +115,6 @@ def _written_form(prompt: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
-
-
-def _merit(mind: Mind, answer: str, truth: str | None, profile: Profile, dice: random.Random) -> float:
-    """How good a judge finds an answer, about 0 to 1."""
-    if truth is None:
-        merit = 0.3 + 0.5 * mind.dice("merit", answer).random()  # the same for every judge
-    else:
-        right = re.search(rf"(?<!\w){re.escape(truth)}(?!\w)", answer, re.IGNORECASE) is not None
-        misread = dice.random() < (1 - profile.accuracy) / 2
-        merit = RIGHT if right != misread else WRONG
-    return merit + LENGTH * math.log2(max(1, len(answer)) / 60) + dice.gauss(0, NOISE)
 
 
 def _grade(merit: float, form: dict[str, Any]) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prsm_lab.frames.work import Work
 
 KINDS: Final = {"reason": "string", "cost": "float64", "model": "string", "id": "string", "error": "string"}
-"""Columns beside the scores, behind the judge's name, and their types."""
+"""Columns beside the scores, behind the judge's name, and their types; `reading.SAID` without the votes."""
 
 
 def judge(
@@ -93,7 +93,7 @@ class _Case(NamedTuple):
     @property
     def columns(self) -> list[str]:
         scores = [f"score_{self.name}", *(f"score_{self.name}_{part}" for part in self.rubric.criteria)]
-        return [*scores, *(f"{self.name}_{kind}" for kind in (*KINDS, "votes"))]
+        return [*scores, *(f"{self.name}_{kind}" for kind in reading.SAID)]
 
 
 def _hearing(results: pd.DataFrame, case: _Case, options: Shared) -> Hearing:

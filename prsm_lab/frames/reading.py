@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,10 @@ from prsm_lab.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+SAID: Final = ("reason", "cost", "model", "id", "error", "votes")
+"""What `judge` adds beside its score, each behind the judge's name."""
 
 
 class Reading(NamedTuple):
@@ -26,9 +30,13 @@ class Reading(NamedTuple):
         return results[self.prefix + name]
 
     def inputs(self, results: pd.DataFrame) -> list[Any]:
-        """Return the columns that came with the data."""
+        """Return the columns that came with the data, or were added to the results and are no scores or verdicts."""
         own = {self.prefix + name for name in (*columns.NAMES, *self.variant_columns)}
-        return [c for c in results.columns if c not in own and not str(c).startswith("score_")]
+        names = list(results.columns)
+        start = names.index(self.prefix + "model")
+        judges = [str(c).removeprefix("score_") for c in names if str(c).startswith("score_")]
+        said = {f"{judge}_{kind}" for judge in judges for kind in SAID} & set(names[start:])
+        return [c for c in names if c not in own and c not in said and not str(c).startswith("score_")]
 
     def without_samples(self) -> Reading:
         """Return a reading in which the samples of a variant are one variant."""
