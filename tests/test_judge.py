@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 import pandas as pd
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 import prsm_lab as lab
 from prsm_lab import emulator, errors
-from prsm_lab.frames import rubrics
+from prsm_lab.frames import hearing, rubrics
 
 CAPITALS = {"What is the capital of Peru?": "Lima", "What is the capital of Oman?": "Muscat", "What is the capital of Togo?": "Lomé"}  # fmt: skip
 MODELS = ["gpt-4.1-nano", "claude-3-haiku"]
@@ -223,6 +224,17 @@ def test_a_vote_that_failed_is_told_beside_the_others(says):
     assert found["score_judge"] == 3
     assert found["judge_votes"] == [2, None, 4]
     assert found["judge_error"].startswith("1 of 3 votes failed: schema: ")
+
+
+@pytest.mark.parametrize(
+    ("costs", "codes", "total"),
+    [([0.1, 0.2], [None, None], 0.3), ([0.1, math.nan], [None, "budget_exceeded"], 0.1), ([0.1, math.nan], [None, None], math.nan), ([math.nan], ["timeout"], math.nan)],
+)  # fmt: skip
+def test_a_price_that_is_not_known_is_not_nought(costs, codes, total):
+    """Of a verdict that came; what was refused cost nothing."""
+    lines = [{"cost": cost, "error_code": code} for cost, code in zip(costs, codes, strict=True)]
+
+    assert hearing.cost(lines) == pytest.approx(total, nan_ok=True)
 
 
 def test_failed_rows_and_rows_without_reference_are_not_judged(says, frame, capsys):

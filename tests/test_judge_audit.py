@@ -262,6 +262,14 @@ def test_labels_come_in_any_form(human):
     pd.testing.assert_frame_equal(lab.judge_audit(frame, human), lab.judge_audit(frame, LABELS))
 
 
+def test_a_label_is_a_side_where_a_variant_is_called_like_one():
+    """A panel's votes name variants, labels beside a judge's verdicts sides, as its own winners do."""
+    frame = verdicts(*[A] * 3, a="b", b="a")
+
+    assert audit(frame, ["a"] * 3).loc["human_agreement", "value"] == 1
+    assert audit(frame, frame.assign(winner="b", voter="ana")).loc["human_agreement", "value"] == 1
+
+
 def test_several_votes_on_a_pair_are_their_majority():
     """Two against one; one against one is a tie; rows without a vote do not count."""
     votes = pd.DataFrame(

@@ -138,12 +138,18 @@ def test_verdicts_are_a_frame_of_fixed_columns_that_goes_on(client):
 
 
 def test_the_flip_rate_is_reported(judge, capsys):
-    """In the notes, and in a line at the end."""
-    client = judge(first)
-    found = judged(client, asked(client), progress=True)
+    """Of the pairs that were judged in both orders; in the notes, and in a line at the end."""
+    client = judge(lambda one, _: "first" if len(client.seen) < 3 else good(one, _))
+    results = asked(client, ["One?", "Two?", "Three?"])
+    results.iloc[-1, results.columns.get_loc("response")] = pd.NA
 
-    assert {key: found.attrs["prsm"][key] for key in ("judged", "flipped", "flip_rate")} == {"judged": 2, "flipped": 2, "flip_rate": 1}  # fmt: skip
-    assert "2 pairs: 2 judged in both orders, 2 of them flipped (flip rate 100.0%), 2 ties\n" in capsys.readouterr().out
+    found = judged(client, results, progress=True, max_concurrency=1)
+
+    assert {key: found.attrs["prsm"][key] for key in ("judged", "flipped", "flip_rate")} == {
+        "judged": 2, "flipped": 1, "flip_rate": 0.5,
+    }  # fmt: skip
+    said = "3 pairs: 2 judged in both orders, 1 of them flipped (flip rate 50.0%), 1 tie, 1 without a verdict\n"
+    assert said in capsys.readouterr().out
 
 
 def test_the_same_call_again_pays_nothing(client, emu):

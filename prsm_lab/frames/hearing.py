@@ -94,12 +94,9 @@ def work(
             raise ask.unknown_option(name, _OPTIONS)
     if not isinstance(model, str):
         raise checks.wrong("model", "the name of one model", model)
-    if options.get("on_error", "record") not in ("record", "raise"):
-        raise checks.wrong("on_error", "'record' or 'raise'", options["on_error"])
     convert.check(options.get("returns", "pandas"))
-    plain: Any = {name: value for name, value in options.items() if name != "returns"}
-    given = {**plain, "schema": schema, "on_error": "record"}
-    return asking.many_models(material, brief, [model], None, {}, samples, given, kind=kind)  # type: ignore[arg-type]
+    given: Any = {**{name: value for name, value in options.items() if name != "returns"}, "schema": schema}
+    return asking.many_models(material, brief, [model], None, {}, samples, given, kind=kind)
 
 
 def fault(line: Mapping[str, Any]) -> str | None:
