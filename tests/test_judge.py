@@ -345,6 +345,14 @@ def test_columns_are_shown_instead_where_they_are_named(says, two, question, sho
     assert seen(says, two, question=question).get("question") == shown
 
 
+def test_a_row_without_its_prompt_was_not_asked_nor_is_judged(says):
+    """The others are."""
+    client = says(grade(3))
+    found = judged(client, asked(client, [{"q": "Why?"}, {"q": None}]))
+
+    assert found["score_judge"].tolist() == [3, 3, pd.NA, pd.NA]
+
+
 def test_a_prompt_without_rows_is_shown_as_well(says):
     """`infer`: braces are text there."""
     client = says(grade(3), answer="x")

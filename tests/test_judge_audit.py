@@ -379,3 +379,17 @@ def test_a_frame_that_was_saved_is_audited_all_the_same(scored, tmp_path):
 
     assert audit(again).loc["self_preference", "value"] == 1.5
     assert audit(again, [4] * 12).loc["human_agreement", "value"] == 0.25
+
+
+def test_where_rows_or_scores_cannot_be_told_it_is_said(scored):
+    """The rest of the audit is there."""
+    frame = scored([4, 5], [3, 3])
+    apart = frame.reset_index(drop=True).iloc[1:]
+    apart.attrs = {}
+    blank = scored([None, None], [None, None], judges={"low": 1}).assign(people=None)
+    blank.attrs = {}
+
+    assert audit(apart).loc["self_preference", "note"].startswith("who judged, or which rows belong together")
+    assert audit(blank, "people")["value"].isna().all()
+    with pytest.raises(errors.InvalidRequestError, match="'score_judge' holds no numbers"):
+        audit(frame.assign(score_judge="good"))
