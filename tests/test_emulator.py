@@ -380,3 +380,21 @@ def test_it_runs_in_a_process_of_its_own_and_is_driven_over_http():
     assert [entry["fault"] for entry in log] == ["no_usage"]
     assert process.wait(5) == 0
     process.stdout.close()
+
+
+def test_a_latency_that_is_fixed_is_every_answers():
+    """`--fixed-latency`, which benchmarks measure against: longer than that model ever takes by itself."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "prsm_lab.emulator", "--fixed-latency", "0.8"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    url = json.loads(process.stdout.readline())["url"]
+    body = json.dumps({"model": "gpt-4.1-nano", "messages": CHAT}).encode()
+    urllib.request.urlopen(urllib.request.Request(url + "/v1/chat/completions", body)).read()
+    entry = json.loads(urllib.request.urlopen(url + "/_log").read())[0]
+    process.terminate()
+    process.wait(5)
+    process.stdout.close()
+
+    assert entry["done"] - entry["arrived"] >= 0.8

@@ -220,7 +220,8 @@ class _Reply:
             return
         answer = self._desk.answer(self._entry, self._body)
         profile = profile_of(self._entry.model, self._desk.profiles)
-        jitter = 0.6 + 0.8 * self._desk.mind.dice("pace", self._entry.model, self._entry.prompt).random()
+        lot = self._desk.mind.dice("pace", self._entry.model, self._entry.prompt).random()
+        jitter = 1 + profile.spread * (2 * lot - 1)
         first = self._desk.latency_scale * jitter * profile.ttft_ms / 1000
         pause = self._desk.latency_scale * jitter / profile.tokens_per_s
         if self._live and self._fault != "json_instead":

@@ -28,6 +28,8 @@ class Profile:
     tokens_per_s: float = 80.0
     verbosity: int = 12
     """Words around the bare answer."""
+    spread: float = 0.4
+    """How far an answer's times may lie from the median, as a share of it."""
 
 
 PROFILES: dict[str, Profile] = {

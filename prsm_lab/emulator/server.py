@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--latency-scale", type=float, default=1.0, help="0 answers at once, 1 at the models' pace")
     parser.add_argument("--references", type=Path, help="JSON object: question text to right answer")
-    parser.add_argument("--fixed-latency", type=float, help="seconds to every first byte, for benchmarks")
+    parser.add_argument("--fixed-latency", type=float, help="seconds that every answer takes, for benchmarks")
     given = parser.parse_args(argv)
     references = json.loads(given.references.read_text()) if given.references else {}
     scale, profiles = given.latency_scale, _Same(given.fixed_latency) if given.fixed_latency else None
@@ -167,8 +167,7 @@ class _Same(dict[str, Profile]):
     """One profile for every model."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._profile = Profile(ttft_ms=seconds * 1000, tokens_per_s=1e9)
+        super().__init__({"": Profile(ttft_ms=seconds * 1000, tokens_per_s=1e9, spread=0)})
 
     def get(self, model: str, default: Any = None) -> Profile:  # noqa: ARG002
-        return self._profile
+        return self[""]
