@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prsm_lab.client import Client as Client
     from prsm_lab.client import default_client as default_client
     from prsm_lab.client import use as use
+    from prsm_lab.frames import Router as Router
     from prsm_lab.frames import Rubric as Rubric
     from prsm_lab.frames import abatch as abatch
     from prsm_lab.frames import acompare as acompare
@@ -44,8 +45,10 @@ if TYPE_CHECKING:
     from prsm_lab.frames import judge_pairs as judge_pairs
     from prsm_lab.frames import leaderboard as leaderboard
     from prsm_lab.frames import load as load
+    from prsm_lab.frames import load_router as load_router
     from prsm_lab.frames import models as models
     from prsm_lab.frames import retry as retry
+    from prsm_lab.frames import route as route
     from prsm_lab.frames import runs as runs
     from prsm_lab.frames import score as score
     from prsm_lab.frames import show as show
@@ -62,9 +65,9 @@ _ROOMS = {
     "prsm_lab.reporting": ("report",),
     "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
     "prsm_lab.frames": (
-        "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare",
+        "Router", "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare",
         "contrast", "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_audit",
-        "judge_pairs", "leaderboard", "load", "models", "receipts", "retry", "runs", "score", "show",
+        "judge_pairs", "leaderboard", "load", "load_router", "models", "receipts", "retry", "route", "runs", "score", "show",
         "side_by_side", "summarize",
     ),
 }  # fmt: skip

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from prsm_lab.engine.health import Health
     from prsm_lab.engine.pace import Pace, Pass
     from prsm_lab.engine.windows import Windows
-    from prsm_lab.errors import SchemaError
     from prsm_lab.types import Usage
 
 BASE_SECONDS = 0.5
@@ -51,8 +50,10 @@ class Answer(NamedTuple):
     queued_ms: float
     parts: tuple[Usage, ...] = ()
     """Usage of each request, where more than one was paid for; empty: the reply's."""
-    fault: SchemaError | None = None
+    fault: PRSMError | None = None
     """Why this answer, which was paid for, is none."""
+    beside: tuple[tuple[Target, Usage], ...] = ()
+    """What other answers used that were asked for this one: a router's first model. `reply.usage` holds all."""
 
 
 class Step(NamedTuple):

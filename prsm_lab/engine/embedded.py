@@ -18,7 +18,7 @@ import msgspec
 
 from prsm_lab import catalog
 from prsm_lab.catalog import prices
-from prsm_lab.engine import plan, portal, structured
+from prsm_lab.engine import cascade, plan, portal, routers, structured
 from prsm_lab.engine.attempts import Attempts
 from prsm_lab.engine.budget import Budgets
 from prsm_lab.engine.bulk import Bulks, Choice, refuse_doubles
@@ -37,6 +37,7 @@ from prsm_lab.types import Delta, Inference, Request, Target
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
+    from prsm_lab.engine.attempts import Answer
     from prsm_lab.engine.many import Deliver
     from prsm_lab.ledger import Ledger
     from prsm_lab.protocols import Provider
@@ -126,8 +127,8 @@ class Embedded:
         self._ledger.start(id, request, key, scope=request.scope, created=created)
         await self._ledger.written()
         try:
-            ordered, request = self._order(request, targets), msgspec.structs.replace(request, id=id)
-            async with aclosing(structured.answers(self._attempts, request, ordered, live=live)) as heard:
+            asked = self._asked(msgspec.structs.replace(request, id=id), targets, live=live)
+            async with aclosing(asked) as heard:
                 async for item in heard:
                     if isinstance(item, Delta):
                         yield item
@@ -151,6 +152,20 @@ class Embedded:
         if inference.cost.amount is None:  # where warnings are errors, the answer is kept already
             prices.warn_unpriced(answer.target.name, line)
         yield inference
+
+    def _asked(
+        self, request: Request, targets: tuple[Target, ...], *, live: bool
+    ) -> AsyncGenerator[Delta | Answer, None]:
+        """Ask a model, or the models of a router."""
+        known = routers.of(request.model)
+        if known is None:
+            ordered = self._order(request, targets)
+            return structured.answers(self._attempts, request, ordered, live=live)
+
+        def ask(one: Request, live: bool) -> AsyncGenerator[Delta | Answer, None]:
+            return self._asked(one, plan.candidates(one, self._origins), live=live)
+
+        return cascade.answers(known, request, ask, live=live)
 
     # ---------------------------------------------------------------------------------------------- many, runs
 
@@ -212,6 +227,10 @@ class Embedded:
         """Ask many questions through the providers' batches at half price; see `Bulks.run`."""
 
         def choose(request: Request) -> Choice:
+            if routers.of(request.model) is not None:
+                raise InvalidRequestError(
+                    "mode='provider_batch' asks one model; a router asks two.", details={"parameter": "mode"}
+                )
             targets, question = self._planning.of(request)
             cached = self._cached(request, question, time.time()) is not None
             return Choice(self._order(request, targets)[0], question, request.id or new_id(), cached)

@@ -12,6 +12,7 @@ import msgspec
 
 from prsm_lab import catalog
 from prsm_lab.catalog import prices, quality
+from prsm_lab.engine import routers
 from prsm_lab.errors import BudgetExceededError, InvalidRequestError, NotFoundError
 from prsm_lab.types import Capabilities, Model, Request, Strategy, Target
 
@@ -45,10 +46,13 @@ def candidates(request: Request, origins: Mapping[str, str]) -> tuple[Target, ..
         Targets in the caller's order of preference, without duplicates; the first is the requested one.
 
     Raises:
-        NotFoundError: If the model is unknown (with the nearest names).
+        NotFoundError: If the model is unknown (with the nearest names), or a router.
         InvalidRequestError: If a provider is unknown, or a fallback has no comparable model or cannot take
             what the request uses.
     """
+    if (known := routers.of(request.model)) is not None:
+        both = [_as(request, known.rule.strong), _as(request, known.rule.cheap)]
+        return tuple(dict.fromkeys(target for one in both for target in candidates(one, origins)))
     requested = _requested(request, origins)
     chosen = [_target(requested, origins)]
     for step in request.routing.fallback:
@@ -91,7 +95,7 @@ def worst_case(targets: tuple[Target, ...], request: Request) -> float | None:
     Returns:
         None where a price is unknown, or nothing bounds the answer's length.
     """
-    worst = 0.0
+    worst, known = 0.0, routers.of(request.model)
     for target in targets:
         limit = request.options.max_tokens or target.capabilities.default_max_tokens or target.capabilities.max_output
         line = prices.line(target.name, target.provider)
@@ -99,10 +103,14 @@ def worst_case(targets: tuple[Target, ...], request: Request) -> float | None:
         if cost is None:
             return None
         worst = max(worst, cost)
-    return worst
+    return worst * (known.rule.calls if known is not None else 1)
 
 
 # ------------------------------------------------------------------------------------------------ candidates
+
+
+def _as(request: Request, model: str) -> Request:
+    return msgspec.structs.replace(request, model=model)
 
 
 def _requested(request: Request, origins: Mapping[str, str]) -> Model:
