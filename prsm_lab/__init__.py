@@ -67,8 +67,8 @@ _ROOMS = {
     "prsm_lab.frames": (
         "Router", "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare",
         "contrast", "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_audit",
-        "judge_pairs", "leaderboard", "load", "load_router", "models", "receipts", "retry", "route", "runs", "score", "show",
-        "side_by_side", "summarize",
+        "judge_pairs", "leaderboard", "load", "load_router", "models", "receipts", "retry", "route", "runs", "score",
+        "show", "side_by_side", "summarize",
     ),
 }  # fmt: skip
 _MODULES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import zlib
@@ -48,7 +49,7 @@ def features(text: str) -> dict[int, float]:
     """
     words = _WORD.findall(text.casefold())
     counts = Counter(zlib.crc32(word.encode("utf-8", "replace")) % BUCKETS for word in words)
-    pairs = (f"{one} {other}" for one, other in zip(words, words[1:], strict=False))
+    pairs = (f"{one} {other}" for one, other in itertools.pairwise(words))
     counts.update(zlib.crc32(pair.encode("utf-8", "replace")) % BUCKETS for pair in pairs)
     norm = math.sqrt(sum(count * count for count in counts.values())) or 1.0
     return {**{place: count / norm for place, count in counts.items()}, BUCKETS: math.log1p(len(words)) / 10}

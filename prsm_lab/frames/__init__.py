@@ -16,9 +16,9 @@ from prsm_lab.frames.past import load, runs
 from prsm_lab.frames.prompts import col
 from prsm_lab.frames.ranking import leaderboard
 from prsm_lab.frames.receipts import receipts
-from prsm_lab.frames.rubrics import Rubric
 from prsm_lab.frames.router import Router, load_router
 from prsm_lab.frames.routing import route
+from prsm_lab.frames.rubrics import Rubric
 from prsm_lab.frames.scoring import score
 from prsm_lab.frames.showing import show
 from prsm_lab.frames.side import side_by_side

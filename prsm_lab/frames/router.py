@@ -50,7 +50,7 @@ class Report(Value, frozen=True, kw_only=True):
     saved: tuple[Figure, Figure, Figure]
     """Share of the strong model's bill."""
     simulated: bool = False
-    curve: dict[str, tuple[Figure, ...]] = {}
+    curve: dict[str, tuple[Figure, ...]]
     """Cost in USD and quality at every share; see `statistics.savings.curve`."""
 
 
@@ -67,7 +67,7 @@ class Router(str):
     >>> from prsm_lab.engine.routers import Rule
     >>> rule = Rule(kind="cascade", cheap="gpt-4o-mini", strong="gpt-4", signal="length", threshold=-5.0)
     >>> len(Router(rule, Report(asked=0.95, confidence=0.9, rows=0, left_out=0, calibrated=0, held_out=0, needed=None,
-    ...                         share=0.5, cheap=0.8, strong=0.9, kept=(1.0, 1.0, 1.0), saved=(0.4, 0.3, 0.5))))
+    ...                         share=0.5, cheap=0.8, strong=0.9, kept=(1, 1, 1), saved=(0.4, 0.3, 0.5), curve={})))
     19
     """
 
@@ -170,7 +170,7 @@ def load_router(path: str | os.PathLike[str], *, scorer: routers.Judge | None = 
     >>> from prsm_lab.engine.routers import Rule
     >>> rule = Rule(kind="cascade", cheap="gpt-4o-mini", strong="gpt-4", signal="length", threshold=-5.0)
     >>> made = Router(rule, Report(asked=0.95, confidence=0.9, rows=0, left_out=0, calibrated=0, held_out=0, needed=50,
-    ...                            share=0.5, cheap=0.8, strong=0.9, kept=(1.0, 1.0, 1.0), saved=(0.4, 0.3, 0.5)))
+    ...                            share=0.5, cheap=0.8, strong=0.9, kept=(1, 1, 1), saved=(0.4, 0.3, 0.5), curve={}))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     lab.load_router(made.save(f"{folder}/router.json")) == made
     True

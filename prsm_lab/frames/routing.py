@@ -7,7 +7,6 @@ import math
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Unpack
 
 import numpy as np
-import pandas as pd
 
 from prsm_lab.ask import messages
 from prsm_lab.client import default_client
@@ -22,6 +21,8 @@ from prsm_lab.statistics import guarantees, logistic, savings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
+
     from prsm_lab.frames.prompts import Prompt
     from prsm_lab.statistics.intervals import Array
 
@@ -35,9 +36,8 @@ LEAST: Final = 40
 def route(
     data: object, prompt: Prompt, *, cheap: str, strong: str,
     score: str | Callable[[dict[str, Any]], Any], quality: float = 0.95, confidence: float = 0.9,
-    reference: str = "answer", kind: Literal["predictive", "cascade"] = "predictive",
-    signal: Literal["logprob", "agreement", "length"] | routers.Judge | None = None, samples: int = 5,
-    system: str | None = None, split_seed: int = 0, **options: Unpack[asking.Shared],
+    reference: str = "answer", signal: Literal["prompt", "logprob", "agreement", "length"] | routers.Judge = "prompt",
+    samples: int = 5, system: str | None = None, split_seed: int = 0, **options: Unpack[asking.Shared],
 ) -> Router:  # fmt: skip
     """Find which questions may go to the cheap model, so that enough of the strong one's quality is kept.
 
@@ -58,10 +58,11 @@ def route(
         quality: Share of the strong model's mean quality that is to be kept.
         confidence: Chance that it is.
         reference: The column with right answers.
-        kind: `predictive` decides by the words of the prompt, and asks one model. `cascade` asks the cheap one first,
-            and the strong one too where the answer is not to be trusted; both are counted.
-        signal: Of a cascade: `logprob` (mean probability of the answer's tokens; default), `agreement` (of `samples`
-            answers), `length` (short answers are trusted), or a function of `{"prompt": …, "response": …}`.
+        signal: What tells whether the cheap model may be trusted. By `prompt` the router is a predictive one: it knows
+            by the words of the question, and asks one model. By the others it is a cascade: it asks the cheap model
+            first, and the strong one too where the answer is not to be trusted; both are counted. They are `logprob`
+            (mean probability of the answer's tokens), `agreement` (of `samples` answers), `length` (short answers are
+            trusted), or a function of `{"prompt": …, "response": …}` that returns a number.
         samples: Answers that must agree; only for `agreement`, which needs a temperature above 0.
         system: Template of a system message.
         split_seed: Draws the parts.
@@ -83,7 +84,8 @@ def route(
     >>> lab.infer("7 - 3?", model=router, client=client, progress=False)["served_model"].item()
     'mock/gpt-4o-mini'
     """
-    how = _checked(kind, signal, samples)
+    how = _checked(signal, samples)
+    kind: Literal["predictive", "cascade"] = "predictive" if how.signal == "prompt" else "cascade"
     least = guarantees.least_rows(quality, confidence)  # which refuses what is no share, before anything is asked
     asked = _asked(data, prompt, cheap, strong, system, how, options)
     table = _labelled(asked, how, score, reference)
@@ -141,27 +143,16 @@ class _Table(NamedTuple):
         return self.rows.take(np.array(at, dtype=np.intp)), [str(self.texts[n]) for n in at], len(self.texts) - len(at)
 
 
-def _checked(kind: str, signal: Any, samples: int) -> _How:
-    if kind not in SPLIT:
-        raise InvalidRequestError(
-            f"kind={kind!r} is neither 'predictive' nor 'cascade'.", details={"parameter": "kind"}
-        )
-    if kind == "predictive":
-        if signal is not None:
-            raise InvalidRequestError(
-                "A predictive router has the prompt for a signal; signal= goes with kind='cascade'.",
-                details={"parameter": "signal"},
-            )
-        return _How("prompt", 1, None)
+def _checked(signal: Any, samples: int) -> _How:
     if callable(signal):
         return _How("scorer", 1, signal)
-    if signal not in (None, "logprob", "agreement", "length"):
+    if signal not in ("prompt", "logprob", "agreement", "length"):
         raise InvalidRequestError(
-            f"signal={signal!r} is none of logprob, agreement, length, and no function.",
+            f"signal={signal!r} is none of prompt, logprob, agreement, length, and no function.",
             details={"parameter": "signal"},
         )
     if signal != "agreement":
-        return _How(signal or "logprob", 1, None)
+        return _How(signal, 1, None)
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
         raise InvalidRequestError(
             f"samples={samples!r}: at least 2 answers can agree.", details={"parameter": "samples"}
@@ -240,14 +231,14 @@ def _labelled(asked: _Asked, how: _How, score: Any, reference: str) -> _Table:
     per_row[np.isnan(costs.reshape(-1, how.samples)).all(axis=1)] = np.nan
     rows = savings.Rows(
         quality, _qualities(strong), np.array(signal, dtype=np.float64),
-        _priced(per_row, quality), _priced(reading.of(strong)(strong, "cost").to_numpy(np.float64, na_value=np.nan), None),
+        _priced(per_row, quality), reading.of(strong)(strong, "cost").to_numpy(np.float64, na_value=np.nan),
     )  # fmt: skip
     return _Table(rows, asked.texts)
 
 
-def _priced(costs: Array, quality: Array | None) -> Array:
+def _priced(costs: Array, quality: Array) -> Array:
     """A cheap model's failed row cost nothing that is known; prices that nobody knows stay unknown."""
-    if quality is None or np.isnan(costs).all():
+    if np.isnan(costs).all():
         return costs
     return np.where(np.isnan(costs) & (quality == 0), 0.0, costs)
 
@@ -304,12 +295,9 @@ def _calibrated(
 ) -> Router:  # fmt: skip
     signal = np.array([-np.inf if math.isnan(one) else routers.rounded(one) for one in rows.signal])
     if not np.isfinite(signal).any():
+        why = "the model gives no log probabilities" if rule.signal == "logprob" else "it failed for all"
         raise InvalidRequestError(
-            f"No answer of {rule.cheap!r} has the signal {rule.signal!r}"
-            + (
-                ": the model gives no log probabilities." if rule.signal == "logprob" else ": the scorer failed in all."
-            ),
-            details={"parameter": "signal"},
+            f"No answer of {rule.cheap!r} has the signal {rule.signal!r}: {why}.", details={"parameter": "signal"}
         )
     rows = rows._replace(signal=signal)
     tuning, calibration, held_out = (rows.take(part) for part in parts)
@@ -325,8 +313,8 @@ def _calibrated(
         asked=quality, confidence=confidence, rows=len(signal), left_out=left_out, calibrated=len(calibration.cheap),
         held_out=len(held_out.cheap), needed=guarantees.least_rows(quality, confidence, float(rows.strong.mean())),
         share=savings.standing(held_out, at, cascade=mode).share, cheap=float(held_out.cheap.mean()),
-        strong=float(held_out.strong.mean()), kept=tuple(savings.kept(held_out, at)),
-        saved=tuple(savings.saved(held_out, at, cascade=mode)), simulated=simulated,
+        strong=float(held_out.strong.mean()), kept=(*savings.kept(held_out, at),),
+        saved=(*savings.saved(held_out, at, cascade=mode),), simulated=simulated,
         curve={name: tuple(map(float, column)) for name, column in savings.curve(held_out, cascade=mode).items()},
     )  # fmt: skip
     return Router(rule, report, judge)

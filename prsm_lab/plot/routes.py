@@ -44,7 +44,7 @@ def routing(router: Router) -> go.Figure:
         figure.add_scatter(
             x=made[f"{name}cost"] * 1000, y=made[f"{name}quality"], mode="lines", name=label,
             line={"color": look.COLOURS[n], "width": 3 if not name else 1.5}, customdata=made["share"],
-            hovertemplate=f"{label}<br>%{{customdata:.0%}} to the cheap model: %{{y:.1%}} for $%{{x:.4g}}<extra></extra>",
+            hovertemplate=f"{label}<br>%{{customdata:.0%}} to the cheap one: %{{y:.1%}} for $%{{x:.4g}}<extra></extra>",
         )  # fmt: skip
     at = made[made["threshold"] >= (float("inf") if rule.threshold is None else rule.threshold)].iloc[-1]
     figure.add_scatter(

@@ -44,9 +44,9 @@ def keeping(
     sequence, the safest first, each at level 1 - confidence, up to the first that is not rejected; the hypothesis at
     each is that the mean of routed - quality · strong, paired by row, is not above nought. Each test bets on the rows:
     if the hypothesis holds, the mean over stakes of the product of 1 + stake · difference has an expectation of at most
-    1, so it exceeds 1 / alpha with probability of at most alpha (Markov's inequality for e-values; Waudby-Smith & Ramdas
-    2024, "Estimating means of bounded random variables by betting", J. R. Stat. Soc. B 86). It adapts to the variance,
-    and the order of rows plays no part.
+    1, so it exceeds 1 / alpha with probability of at most alpha (Markov's inequality for e-values; Waudby-Smith &
+    Ramdas 2024, "Estimating means of bounded random variables by betting", J. R. Stat. Soc. B 86). It adapts to the
+    variance, and the order of rows plays no part.
 
     Args:
         cheap: Quality of the cheap model's answer to each row, 0 to 1, shape (n,).

@@ -121,7 +121,8 @@ def curve(rows: Rows, *, cascade: bool, points: int = 101) -> dict[str, Array]:
         `random_quality` and `random_cost` of a coin that sends so many there; `oracle_quality` and `oracle_cost` of
         who knows both answers beforehand. Neither coin nor oracle asks the cheap model in vain.
 
-    >>> made = curve(Rows(np.array([1.0, 0.0]), np.ones(2), np.array([0.9, 0.1]), np.zeros(2), np.ones(2)), cascade=False)
+    >>> rows = Rows(np.array([1.0, 0.0]), np.ones(2), np.array([0.9, 0.1]), np.zeros(2), np.ones(2))
+    >>> made = curve(rows, cascade=False)
     >>> [float(made[name][50]) for name in ("quality", "random_quality", "oracle_quality")]
     [1.0, 0.75, 1.0]
     """
