@@ -319,7 +319,7 @@ class _Knock:
         """Write the attempt down."""
         attempt = Attempt(provider=self._target.provider, model=self._target.model, started=self._started)
         if error is None:
-            return msgspec.structs.replace(attempt, latency_ms=self.latency_ms)
+            return msgspec.structs.replace(attempt, latency_ms=self.latency_ms, ttft_ms=self.ttft_ms)
         return msgspec.structs.replace(
             attempt,
             latency_ms=(time.monotonic() - self.began) * 1000,

@@ -6,12 +6,13 @@ import asyncio
 import math
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from prsm_lab.engine import routers, signals, structured
 from prsm_lab.errors import PRSMError
+from prsm_lab.providers import function
 from prsm_lab.types import Delta
 
 if TYPE_CHECKING:
@@ -112,17 +113,7 @@ async def _signal(known: Known, request: Request, first: _First) -> float:
         return signals.brevity(reply.text)
     assert known.judge is not None
     row = {"prompt": signals.prompt_text(request.messages), "response": reply.text}
-    return await asyncio.to_thread(judged, known.judge, row)
-
-
-def judged(judge: routers.Judge, row: dict[str, Any]) -> float:
-    """Ask a scorer; NaN where it raises or says no number: then the answer is not trusted."""
-    if not row["response"]:
-        return math.nan
-    try:
-        return float(judge(row))
-    except Exception:  # noqa: BLE001 -- somebody else's scorer: its fault costs a call of the strong model, not the row
-        return math.nan
+    return await asyncio.to_thread(function.judged, known.judge, row)
 
 
 def _to(request: Request, model: str) -> Request:

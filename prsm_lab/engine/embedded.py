@@ -23,6 +23,7 @@ from prsm_lab.engine.attempts import Attempts
 from prsm_lab.engine.budget import Budgets
 from prsm_lab.engine.bulk import Bulks, Choice, refuse_doubles
 from prsm_lab.engine.bulk_budget import Till
+from prsm_lab.engine.choosing import Choosing
 from prsm_lab.engine.concluding import conclude, served_again
 from prsm_lab.engine.health import Health
 from prsm_lab.engine.pace import Pace
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 MOST_IN_FLIGHT = 1024
 """At one provider that names no `ceiling` of its own: a share server's thousand streams may all be of one model."""
 CLOSING_SECONDS = 1.0
-RECENT_SECONDS = 7 * 24 * 3600.0
-"""How far back measured latencies count for latency optimisation."""
 
 
 def new_id() -> str:
@@ -82,7 +81,8 @@ class Embedded:
         self._attempts = Attempts(self._windows, self._pace, self._health, self.budgets, max_retries=max_retries)
         self._pid = os.getpid()
         self._warned: set[str] = set()
-        self._planning = Planning(self._origins)
+        self.choosing = Choosing(self._origins, self._health, ledger)
+        self._planning = Planning(self.choosing.candidates)
         self._priced = False
         self.ballots, self.turns = Ballots(ledger), Turns(ledger)
         self._forgotten = weakref.finalize(self, _let_go, self._pid, self._windows)
@@ -142,6 +142,7 @@ class Embedded:
             gone = CancelledError("The caller cancelled.")
             self._ledger.fail(id, gone, completed=time.time(), attempts=(), partial=None)
             raise
+        self.choosing.speeds.heard(answer.attempts)
         inference, line = conclude(id, created, request, targets[0], answer)
         self._ledger.finish(inference, price=line)
         if answer.fault is not None:
@@ -159,11 +160,11 @@ class Embedded:
         """Ask a model, or the models of a router."""
         known = routers.of(request.model)
         if known is None:
-            ordered = self._order(request, targets)
+            ordered = self.choosing.ordered(request, targets, live=live)
             return structured.answers(self._attempts, request, ordered, live=live)
 
         def ask(one: Request, live: bool) -> AsyncGenerator[Delta | Answer, None]:
-            return self._asked(one, plan.candidates(one, self._origins), live=live)
+            return self._asked(one, self.choosing.candidates(one), live=live)
 
         return cascade.answers(known, request, ask, live=live)
 
@@ -171,7 +172,7 @@ class Embedded:
 
     async def check(self, request: Request) -> None:
         """Raise if nobody could be asked this."""
-        plan.candidates(request, self._origins)
+        self.choosing.candidates(request)
 
     async def recall(
         self, requests: Sequence[Request], scope: str, keys: Sequence[bytes | None] | None = None
@@ -233,7 +234,9 @@ class Embedded:
                 )
             targets, question = self._planning.of(request)
             cached = self._cached(request, question, time.time()) is not None
-            return Choice(self._order(request, targets)[0], question, request.id or new_id(), cached)
+            return Choice(
+                self.choosing.ordered(request, targets, live=False)[0], question, request.id or new_id(), cached
+            )
 
         self.check_process()
         run = Bulks(self, self._windows, self._ledger, choose, Till(self._ledger, self.budgets.shares))
@@ -261,7 +264,7 @@ class Embedded:
 
     async def worst_case(self, request: Request) -> float | None:
         """Return the most that any target of a question can cost."""
-        return plan.worst_case(plan.candidates(request, self._origins), request)
+        return plan.worst_case(self.choosing.candidates(request), request)
 
     @property
     def ledger(self) -> Ledger:
@@ -344,17 +347,9 @@ class Embedded:
         since = None if request.cache.ttl is None else now - request.cache.ttl
         return self._ledger.find([key], since=since, person=request.person).get(key)
 
-    def _order(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
-        if len(targets) == 1 and request.routing.max_cost is None:
-            return targets
-        latency: dict[tuple[str, str], float | None] = {}
-        if request.routing.latency_optimization:
-            recent = self._ledger.recent(time.time() - RECENT_SECONDS)
-            latency = {place: median for place, (_, _, median) in recent.items()}
-        return plan.ordered(targets, request, plan.Facts(self._health.is_open, latency))
-
     async def _record_failure(self, id: str, error: PRSMError) -> None:
         error.inference_id = id
+        self.choosing.speeds.heard(error.attempts)
         self._ledger.fail(id, error, completed=time.time(), attempts=error.attempts, partial=error.partial)
         await self._ledger.written()
 

@@ -7,6 +7,7 @@ from prsm_lab.frames.auditing import judge_audit
 from prsm_lab.frames.background import job
 from prsm_lab.frames.contrasting import contrast
 from prsm_lab.frames.estimating import estimate
+from prsm_lab.frames.explaining import plan
 from prsm_lab.frames.flips import diff
 from prsm_lab.frames.frontiers import frontier
 from prsm_lab.frames.judging import ajudge, judge
@@ -27,6 +28,6 @@ from prsm_lab.frames.summary import summarize
 __all__ = [
     "Router", "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare", "contrast",
     "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_audit", "judge_pairs",
-    "leaderboard", "load", "load_router", "models", "receipts", "retry", "route",
+    "leaderboard", "load", "load_router", "models", "plan", "receipts", "retry", "route",
     "runs", "score", "show", "side_by_side", "summarize",
 ]  # fmt: skip

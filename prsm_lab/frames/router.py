@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import os
 
     import pandas as pd
-    import plotly.graph_objects as go
 
 FORMAT: Final = "prsm_lab router 1"
 Figure = float | None
@@ -104,7 +103,7 @@ class Router(str):
 
         return pd.DataFrame({name: [_figure(one) for one in column] for name, column in self.report.curve.items()})
 
-    def plot(self) -> go.Figure:
+    def plot(self) -> Any:
         """Plot quality against cost: this router, a coin, and who knows both answers beforehand.
 
         Returns:

@@ -10,12 +10,13 @@ import numpy as np
 
 from prsm_lab.ask import messages
 from prsm_lab.client import default_client
-from prsm_lab.engine import cascade, portal, routers, signals
+from prsm_lab.engine import portal, routers, signals
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.frames import asking, media, prompts, reading
 from prsm_lab.frames import data as rows_of
 from prsm_lab.frames.router import Report, Router
 from prsm_lab.frames.scoring import score as scored
+from prsm_lab.providers import function
 from prsm_lab.statistics import guarantees, logistic, savings
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def _signal(how: _How, asked: _Asked, said: Sequence[str | None], n: int) -> tup
     if how.signal == "length":
         return signals.brevity(said[0]), 0
     assert how.judge is not None
-    return cascade.judged(how.judge, {"prompt": asked.texts[n] or "", "response": said[0]}), 0
+    return function.judged(how.judge, {"prompt": asked.texts[n] or "", "response": said[0]}), 0
 
 
 def _qualities(made: pd.DataFrame) -> Array:

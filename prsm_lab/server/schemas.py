@@ -172,6 +172,7 @@ _OPTIONS: Final[JSON] = {
     "cost_optimization": either("May a cheaper model answer?", flag(), _COST, {"type": "null"}),
     "latency_optimization": maybe(flag("May a faster provider answer?")),
     "quality_threshold": maybe(number("Under optimisation: the least quality.", minimum=0, maximum=1)),
+    "task": maybe(text("What kind of question it is: qualities measured at it count.", minLength=1, maxLength=100)),
     "cache_config": either("May an earlier answer to the same question serve?", flag(), _CACHE, {"type": "null"}),
     "on_unsupported": choice(("refuse", "drop"), "An option that the model does not take is an error, or left out."),
     "timeout": maybe(
