@@ -96,6 +96,10 @@ class Access(Value, frozen=True, kw_only=True):
     """The environment variable that a missing key would be looked for in."""
     insecure: bool = False
     """The key may travel in the open: somebody said so."""
+    weight: float = 1.0
+    """How many questions it takes, relative to the other keys and endpoints of its provider."""
+    members: tuple[Access, ...] = ()
+    """All keys and endpoints of the provider, where it has several; the fields above are the first one's."""
 
 
 class Settings(Value, frozen=True, kw_only=True):
@@ -199,14 +203,9 @@ def access(
     key, source = _key(provider, url, api_key, known.keys if known else (f"{provider.upper()}_API_KEY",), environ)
     _check_owner(provider, url, key)
     return Access(
-        provider=provider,
-        base_url=url,
-        key=key,
-        key_source=source,
-        origin=origin or url,
-        key_variable=known.keys[0] if known else f"{provider.upper()}_API_KEY",
-        insecure=insecure,
-    )
+        provider=provider, base_url=url, key=key, key_source=source, origin=origin or url,
+        key_variable=known.keys[0] if known else f"{provider.upper()}_API_KEY", insecure=insecure,
+    )  # fmt: skip
 
 
 def _check_owner(provider: str, url: str, key: Secret | None) -> None:

@@ -11,10 +11,9 @@ from prsm_lab.engine.standards import NO_GRADES
 from prsm_lab.ledger.grades import GradeBook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from prsm_lab.engine.explaining import Considered
-    from prsm_lab.engine.health import Health
     from prsm_lab.engine.standards import Grades
     from prsm_lab.ledger import Ledger
     from prsm_lab.types import Grade, Request, Target
@@ -25,12 +24,12 @@ class Choosing:
 
     Args:
         origins: The providers there are, with where each really is; looked at anew each time.
-        health: Which of them fail.
+        is_open: Tells which of them fail again and again.
         ledger: Where speeds and measured qualities are.
     """
 
-    def __init__(self, origins: Mapping[str, str], health: Health, ledger: Ledger) -> None:
-        self._origins, self._health = origins, health
+    def __init__(self, origins: Mapping[str, str], is_open: Callable[[Target], bool], ledger: Ledger) -> None:
+        self._origins, self._is_open = origins, is_open
         self._book = GradeBook(ledger)
         self._grades: dict[tuple[str, str], Grade] | None = None
         self.speeds = Speeds(ledger)
@@ -73,10 +72,10 @@ class Choosing:
     def _facts(self, request: Request, targets: tuple[Target, ...], *, live: bool) -> plan.Facts:
         measured = self._measured(request)
         if not request.routing.latency_optimization:
-            return plan.Facts(self._health.is_open, {}, measured)
+            return plan.Facts(self._is_open, {}, measured)
         places = [(target.provider, target.model) for target in targets if target == targets[0] or target.peer]
         figures, explore = self.speeds.facts(places, request.id or "", live=live)
-        return plan.Facts(self._health.is_open, figures, measured, explore)
+        return plan.Facts(self._is_open, figures, measured, explore)
 
     # ------------------------------------------------------------------------------------------------- learning
 

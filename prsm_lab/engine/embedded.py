@@ -81,7 +81,7 @@ class Embedded:
         self._attempts = Attempts(self._windows, self._pace, self._health, self.budgets, max_retries=max_retries)
         self._pid = os.getpid()
         self._warned: set[str] = set()
-        self.choosing = Choosing(self._origins, self._health, ledger)
+        self.choosing = Choosing(self._origins, self._attempts.balance.is_open, ledger)
         self._planning = Planning(self.choosing.candidates)
         self._priced = False
         self.ballots, self.turns = Ballots(ledger), Turns(ledger)

@@ -150,5 +150,7 @@ class Target(Value, frozen=True, kw_only=True):
     """Seconds for this target alone, from `fallback_config`."""
     peer: bool = False
     """Joined under optimisation; the caller named neither it nor its provider's stand-in."""
+    member: int | None = None
+    """Which of the provider's keys and endpoints, from 0; None: it has one, or it is not chosen yet."""
     origin: str = ""
     """Where the provider really is (`https://api.openai.com/v1`); answers of different origins never mix."""
