@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from prsm_lab.server.batches import MOST, STRATEGIES
+from prsm_lab.engine.strategies import STRATEGIES
+from prsm_lab.server.batches import MOST
 from prsm_lab.server.keys import SCOPES, TIERS
 from prsm_lab.server.openai import MOST_CHOICES, MOST_LOGPROBS
 from prsm_lab.server.reading import EXTRAS, LONGEST_SECONDS
