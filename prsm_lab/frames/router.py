@@ -101,7 +101,10 @@ class Router(str):
         out; beside it those of a coin, and of who knows both answers beforehand."""
         import pandas as pd
 
-        return pd.DataFrame({name: [_figure(one) for one in column] for name, column in self.report.curve.items()})
+        made = pd.DataFrame({name: [_figure(one) for one in column] for name, column in self.report.curve.items()})
+        if "threshold" in made:
+            made["threshold"] = made["threshold"].fillna(math.inf)  # JSON has no infinity
+        return made
 
     def plot(self) -> Any:
         """Plot quality against cost: this router, a coin, and who knows both answers beforehand.
