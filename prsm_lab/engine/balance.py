@@ -122,6 +122,8 @@ class Balance:
 
     def __init__(self, windows: Windows, health: Health) -> None:
         self._windows, self._health = windows, health
+        self.now = time.monotonic
+        """The clock of rests."""
         self._members: dict[str, tuple[Pool, list[Member]]] = {}
 
     def _of(self, target: Target) -> list[Member]:
@@ -136,7 +138,7 @@ class Balance:
 
     def chosen(self, target: Target, tried: set[int]) -> Target:
         """Return a target with the member that is asked, and note it among those that were tried."""
-        members, now = self._of(target), time.monotonic()
+        members, now = self._of(target), self.now()
         if not members:
             return target
         found = pick(members, now, tried)
@@ -146,7 +148,7 @@ class Balance:
 
     def others(self, target: Target, tried: Collection[int]) -> bool:
         """Tell whether a member that was not tried is awake."""
-        members, now = self._of(target), time.monotonic()
+        members, now = self._of(target), self.now()
         return any(n not in tried and not _out(member, now) for n, member in enumerate(members))
 
     def is_open(self, target: Target) -> bool:
@@ -184,4 +186,4 @@ class Balance:
             return
         member = members[target.member]
         member.failures += 1
-        member.rests_until = max(member.rests_until, time.monotonic() + rest(member.failures, error))
+        member.rests_until = max(member.rests_until, self.now() + rest(member.failures, error))

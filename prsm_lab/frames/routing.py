@@ -31,7 +31,7 @@ SPLIT: Final = {"predictive": (0.35, 0.4), "cascade": (0.15, 0.6)}
 """Shares of rows to fit on (a cascade only takes its candidate thresholds from them) and to calibrate on; the rest is
 held out."""
 CHANCES: Final = tuple(routers.rounded(1 / (1 + math.exp(-step / 20))) for step in range(-160, 161))
-"""Candidate thresholds of a predictive router: what it foretells of the rows that it was fitted on does not serve, being
+"""Candidate thresholds of a predictive router: what it foretells of the rows that it was fitted on will not do, being
 surer than what it foretells of others."""
 LEAST: Final = 40
 """Labelled rows without which nothing can be said of any part."""
