@@ -86,7 +86,7 @@ def test_sequential_questions_are_shared_out_by_weight(weights):
     [
         (1, DOWN, 1.0), (3, DOWN, 4.0), (20, DOWN, LONGEST_SECONDS),
         (1, errors.RateLimitError("slow down", retry_after=7.0), 7.0), (2, errors.RateLimitError("slow down"), 2.0),
-        (1, errors.InsufficientCreditsError("empty"), LONGEST_SECONDS),
+        (1, errors.AuthenticationError("no", closes_route=True), LONGEST_SECONDS),
     ],
 )  # fmt: skip
 def test_a_member_rests_the_longer_the_more_often_it_failed(failures, error, seconds):

@@ -20,7 +20,14 @@ from prsm_lab.engine.balance import Balance
 from prsm_lab.engine.budget import may_be_billed
 from prsm_lab.engine.fleet import LOST
 from prsm_lab.engine.windows import broken
-from prsm_lab.errors import ProviderError, PRSMError, RateLimitError, TimeoutError
+from prsm_lab.errors import (
+    AuthenticationError,
+    InsufficientCreditsError,
+    ProviderError,
+    PRSMError,
+    RateLimitError,
+    TimeoutError,
+)
 from prsm_lab.types import Attempt, Delta, Reply, Request, Target
 
 if TYPE_CHECKING:
@@ -231,11 +238,14 @@ class Attempts:
         self, error: PRSMError, knock: _Knock, target: Target, retries: int, deadline: float,
         tried: set[int], *, last: bool,
     ) -> Step:  # fmt: skip
-        deadly = error.verdict == "stop" or (knock.spoke and knock.request.routing.mid_stream == "stop")
+        keys_own = isinstance(error, AuthenticationError | InsufficientCreditsError)
+        if error.details.get("not_sent") and not keys_own:  # says nothing of who would have been asked
+            return Step("stop") if last else Step("next")
         self.balance.failed(target, error)
+        deadly = error.verdict == "stop" or (knock.spoke and knock.request.routing.mid_stream == "stop")
         other = not deadly and time.monotonic() < deadline and self.balance.others(target, tried)
         if error.details.get("not_sent"):
-            return Step("other") if other and error.closes_route else Step("stop") if last else Step("next")
+            return Step("other") if other else Step("stop") if last else Step("next")
         if error.details.get("kind") == LOST:  # it says nothing of the provider: another worker asks
             return Step("retry") if retries < MOST_LOST else Step("stop")
         self._health.failed(target, error)
