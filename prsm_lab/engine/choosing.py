@@ -73,8 +73,9 @@ class Choosing:
         measured = self._measured(request)
         if not request.routing.latency_optimization:
             return plan.Facts(self._is_open, {}, measured)
-        places = [(target.provider, target.model) for target in targets if target == targets[0] or target.peer]
-        figures, explore = self.speeds.facts(places, request.id or "", live=live)
+        places = [(target.provider, target.model) for target in targets]
+        free = [place for place, target in zip(places, targets, strict=True) if target == targets[0] or target.peer]
+        figures, explore = self.speeds.facts(places, free, request.id or "", live=live)
         return plan.Facts(self._is_open, figures, measured, explore)
 
     # ------------------------------------------------------------------------------------------------- learning

@@ -86,16 +86,17 @@ class Speeds:
             place = (one.provider, one.model)
             self._known[place] = self._known.get(place, Speed(0.0, (), ())).then(one, MOST)
 
-    def facts(self, places: Iterable[Place], id: str, *, live: bool) -> Facts:
+    def facts(self, places: Iterable[Place], free: Iterable[Place], id: str, *, live: bool) -> Facts:
         """Return what is known for a question.
 
         Args:
             places: Those that may answer.
+            free: Those of them that may be tried first.
             id: The question's.
             live: Does the time to the first piece count?
         """
         if time.monotonic() - self._read > READ_SECONDS:
             self._known = paces(self._ledger.connection, time.time() - RECENT_SECONDS, MOST)
             self._read = time.monotonic()
-        figures = {place: speed.figure(live=live) for place, speed in self._known.items()}
-        return Facts(figures, stalest(places, self._known, time.time(), draw(id)))
+        figures = {place: self._known[place].figure(live=live) if place in self._known else None for place in places}
+        return Facts(figures, stalest(free, self._known, time.time(), draw(id)))
