@@ -7,7 +7,6 @@ any model's name. Rules are plain data; how they are found is `frames.routing`'s
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
@@ -61,7 +60,7 @@ class Rule(Value, frozen=True, kw_only=True):
 
     def serves(self, signal: float) -> bool:
         """Tell whether the cheap model serves at a signal; a signal that is not known trusts nobody."""
-        return self.threshold is not None and not math.isnan(signal) and rounded(signal) >= self.threshold
+        return self.threshold is not None and rounded(signal) >= self.threshold  # NaN is not
 
 
 def with_weights(rule: Rule, weights: dict[int, float], bias: float) -> Rule:
