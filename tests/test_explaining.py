@@ -228,8 +228,13 @@ def test_what_cannot_be_planned_says_why(client, model, options, says):
 
 
 def test_a_share_servers_client_cannot_look_into_its_plans():
-    """Nor measure qualities there."""
+    """Nor measure qualities there, nor use a router of this process."""
     with lab.Client(api_key="k", base_url="http://127.0.0.1:9") as remote:
-        for act in (lambda: lab.plan("gpt-4", "hi", client=remote), lambda: lab.quality.table(client=remote)):
+        acts = (
+            lambda: lab.plan("gpt-4", "hi", client=remote),
+            lambda: lab.quality.table(client=remote),
+            lambda: lab.route(["a"], "{text}", cheap="gpt-4o", strong="gpt-4", score="exact", client=remote),
+        )
+        for act in acts:
             with pytest.raises(errors.InvalidRequestError, match="share server"):
                 act()

@@ -13,7 +13,7 @@ from prsm_lab import ask, emulator, errors
 from prsm_lab.engine import portal, routers, signals
 from prsm_lab.engine.routers import Rule
 from prsm_lab.frames.router import Report
-from prsm_lab.types import Reply, Usage
+from prsm_lab.types import Reply, Request, Usage
 
 pytestmark = pytest.mark.filterwarnings("ignore:No price is known", "ignore:.*has a price but does not say")
 
@@ -161,6 +161,7 @@ def test_a_router_answers_frames_like_a_model(client):
     assert found["attempts"].tolist() == [1, 2, 1] * 2
     assert again.attrs["prsm"]["totals"]["spent_usd"] == 0
     assert lab.infer("hi", model=one, client=client, progress=False)["model"].item() == str(one)
+    assert lab.summarize(found)["other_model"].tolist() == [0, 0, 0]
     assert set(lab.load(found.attrs["prsm"]["run"], client=client)["model"]) == {str(one), str(other), STRONG}
 
 
@@ -198,6 +199,16 @@ def test_a_providers_batch_asks_one_model_not_a_router(client):
     found = lab.batch(["a"], "{text}", model=router, mode="provider_batch", client=client, progress=False)
 
     assert "a router asks two" in found["error"].item()
+
+
+def test_a_batchs_strategy_finds_the_comparable_models_of_the_strong_one(client):
+    """A router has none itself."""
+    from prsm_lab.engine import strategies
+
+    request = Request(model=routers.register(rule()), messages=())
+    made = strategies.applied(request, "best_available", (), lambda model: True)
+
+    assert [step.provider for step in made.routing.fallback] == ["anthropic", "huggingface"]
 
 
 # ------------------------------------------------------------------------------------------------- its signals

@@ -12,11 +12,12 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from prsm_lab import catalog
 from prsm_lab.engine import signals
 from prsm_lab.errors import InvalidRequestError, NotFoundError
 from prsm_lab.types import Value
 
-PREFIX: Final = "router/"
+PREFIX: Final = catalog.ROUTER
 Judge = Callable[[dict[str, Any]], Any]
 """A scorer of a cheap answer: of `{"prompt": …, "response": …}` a number, greater where it is to be trusted."""
 PLACES: Final = 9
