@@ -12,6 +12,7 @@ import prsm_lab as lab
 from prsm_lab import ask, emulator, errors
 from prsm_lab.engine import portal, routers, signals
 from prsm_lab.engine.routers import Rule
+from prsm_lab.frames import routing
 from prsm_lab.frames.router import Report
 from prsm_lab.types import Reply, Request, Usage
 
@@ -343,17 +344,17 @@ def test_rows_that_ask_the_same_are_one_and_rows_without_an_answer_of_the_strong
     """Both would make the proof stronger than the rows are."""
     doubled = pd.concat([SUMS.head(60), SUMS.head(60), pd.DataFrame({"q": [None], "answer": [1]})], ignore_index=True)
 
-    assert (found(adders, doubled).report.rows, found(adders, doubled).report.left_out) == (60, 61)
+    report = found(adders, doubled, signal="length").report
+
+    assert (report.rows, report.left_out) == (60, 61)
 
 
 def test_a_cheap_model_that_fails_counts_as_wrong(adders):
     """It would have to be asked again of the strong one."""
     client = adders[0]
-    frame = pd.DataFrame({"q": ["A sum that is easy : 1 + 1", "A sum that is easy : x + 2"] * 1, "answer": [2, 2]})
+    frame = pd.DataFrame({"q": ["A sum that is easy : 1 + 1", "A sum that is easy : x + 2"], "answer": [2, 2]})
     cheap = lab.batch(frame, "{q}", model="small/m", client=client, progress=False)
     strong = cheap.assign(response="2", error_code=pd.NA, error=pd.NA, cost=0.5)
-    from prsm_lab.frames import routing
-
     asked = routing._Asked(cheap, strong, ["a", "b"], [], simulated=False)
     rows = routing._labelled(asked, routing._How("length", 1, None), "numeric", "answer").rows
 
