@@ -105,8 +105,9 @@ def test_what_was_learnt_is_the_mean_with_its_interval(client, frame):
     """Wilson's for right and wrong, Student's for grades; statsmodels and scipy say the same."""
     from statsmodels.stats.proportion import proportion_confint
 
-    share, grades = [1.0] * 8 + [0.0] * 2, [0.5, 0.6, 0.9, 0.8]
-    learned = lab.quality.learn(results(frame, {"gpt-4.1": share, "gpt-4o": grades}), task="sums", client=client)
+    share, grades, poor = [1.0] * 8 + [0.0] * 2, [0.5, 0.6, 0.9, 0.8], [0.0, 0.1, 0.0, 0.3]
+    scores = {"gpt-4.1": share, "gpt-4o": grades, "gpt-4": poor, "gpt-4-turbo": [1 - one for one in poor]}
+    learned = lab.quality.learn(results(frame, scores), task="sums", client=client)
     learned = learned[learned["task"] == "sums"].set_index("model")
     low, high = proportion_confint(8, 10, method="wilson")
     half = student.ppf(0.975, 3) * pd.Series(grades).std() / 2
@@ -115,6 +116,7 @@ def test_what_was_learnt_is_the_mean_with_its_interval(client, frame):
     assert learned.loc["gpt-4o", ["value", "low", "high"]].tolist() == pytest.approx(
         [0.7, 0.7 - half, min(1, 0.7 + half)]
     )
+    assert (learned.loc["gpt-4", "low"], learned.loc["gpt-4-turbo", "high"]) == (0.0, 1.0)
     assert learned["used"].all()
 
 
