@@ -7,7 +7,6 @@ import sqlite3
 
 import pandas as pd
 import pytest
-from databases import database  # noqa: F401 -- a fixture
 from scipy.stats import t as student
 
 import prsm_lab as lab
@@ -118,6 +117,24 @@ def test_what_was_learnt_is_the_mean_with_its_interval(client, frame):
     )
     assert (learned.loc["gpt-4", "low"], learned.loc["gpt-4-turbo", "high"]) == (0.0, 1.0)
     assert learned["used"].all()
+
+
+def test_a_database_of_several_servers_keeps_it_too(database, frame):
+    """PostgreSQL: the same table, and the same columns of attempts."""
+    with lab.Client(mock_mode=True, ledger=database) as first:
+        for scores in ([0.0] * 5, [1.0] * 5):
+            lab.quality.learn(results(frame, {"gpt-4.1": scores}), task="sums", client=first)
+        with first.inference.stream("gpt-4", "hi") as stream:
+            answer = stream.result()
+    with lab.Client(mock_mode=True, ledger=database) as second:
+        known = lab.quality.table("sums", client=second)
+        fast = second.inference.create("gpt-4o", "hi", latency_optimization=True, max_tokens=5)
+        knocks = second.engine.ledger.receipts([answer.id])[0].attempts
+
+        assert known.loc[known["task"] == "sums", ["model", "value"]].values.tolist() == [["gpt-4.1", 1.0]]
+        assert fast.content is not None
+        assert knocks[0].ttft_ms is not None
+        assert lab.quality.forget("sums", client=second) == 1
 
 
 def test_it_survives_a_restart_and_guides_the_next_question(tmp_path, frame):
