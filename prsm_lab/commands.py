@@ -29,6 +29,12 @@ _RUN: Final = ("max_cost", "run", "fresh", "max_concurrency", "rpm", "tpm")
 # ------------------------------------------------------------------------------------------------- what is typed
 
 
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 99_999:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days; give 1 or more.")
+    return int(text)
+
+
 def add(commands: Any, command: Any) -> None:
     """Add the commands to a parser's; `command` makes one."""
     batch = command(commands, "batch", _batch, "ask one model about every row")
@@ -60,7 +66,7 @@ def add(commands: Any, command: Any) -> None:
     runs.add_argument("--limit", type=_count, default=console.PRINTED)
     runs.add_argument("--json", action="store_true")
     usage = command(commands, "usage", _usage, "what it cost")
-    usage.add_argument("--days", type=int, default=30)
+    usage.add_argument("--days", type=_days, default=30, help="the last so many (30)")
     usage.add_argument("--by", help="comma list of model, provider, key, day")
     usage.add_argument("--json", action="store_true")
 

@@ -159,6 +159,16 @@ def test_a_cap_holds_and_the_words_say_what_was_not_sent(shell):
     assert pd.read_csv(shell.folder / "out.csv")["cost"].sum() <= 0.0003
 
 
+@pytest.mark.parametrize("days", ["0", "-3", "some", "1000000"])
+def test_usage_of_no_days_is_refused(days, capsys):
+    """A table of nothing would look like an empty ledger."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["usage", f"--days={days}"])
+
+    assert ended.value.code == 2
+    assert "give 1 or more" in capsys.readouterr().err
+
+
 def test_past_runs_and_usage_are_tables_or_json(shell):
     """As a person or a program wants them."""
     shell("batch", "rows.csv", *ASK, "--run", "mine", "--out", "out.csv")
