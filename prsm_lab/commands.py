@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NAMED: Final = re.compile(r"([A-Za-z][\w-]*)=(.*)", re.DOTALL)
 _ONE_QUESTION: Final = ("max_tokens", "temperature", "top_p", "seed", "stop", "provider", "fallback_providers")
-_RUN: Final = ("max_cost", "run", "fresh", "max_concurrency", "rpm", "tpm")
+_RUN: Final = ("max_cost", "run", "fresh", "max_concurrency", "rpm", "tpm", "prefix")
 
 
 # ------------------------------------------------------------------------------------------------- what is typed
@@ -95,6 +95,7 @@ def _question(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--max-concurrency", type=int, default=16)
     run.add_argument("--rpm", type=int, help="requests a minute, at most")
     run.add_argument("--tpm", type=int, help="tokens a minute, at most")
+    run.add_argument("--prefix", help="put before the result columns, where the data has columns of their names")
     run.add_argument("--emulate", action="store_true", help="simulate the providers: no keys, no cost")
     _output(parser)
 
@@ -225,7 +226,8 @@ def _compare(given: argparse.Namespace) -> int:
         )  # fmt: skip
         results = console.watched(job)
     code = console.written(results, given.out)
-    ways = [name for name in results.attrs["prsm"]["variants"] if name != "sample"]
+    notes = results.attrs["prsm"]
+    ways = [notes["prefix"] + name for name in notes["variants"] if name != "sample"]
     console.say(f"\n{console.summary(frames.summarize(results, by=ways), ways)}")
     return code
 
