@@ -16,7 +16,7 @@ class ToolCall(Value, frozen=True, kw_only=True):
     """JSON text of an object, `{}` where the model gave none."""
 
 
-class Usage(Value, frozen=True, kw_only=True):
+class Usage(Value, frozen=True, kw_only=True, gc=False):
     """Tokens as the provider counted them; None where it did not say."""
 
     prompt_tokens: int | None = None
@@ -42,7 +42,7 @@ class Usage(Value, frozen=True, kw_only=True):
         return self.prompt_tokens + self.completion_tokens
 
 
-class Delta(Value, frozen=True, kw_only=True):
+class Delta(Value, frozen=True, kw_only=True, gc=False):
     """One piece of a live answer."""
 
     text: str = ""
@@ -63,7 +63,7 @@ class Delta(Value, frozen=True, kw_only=True):
         return self.text
 
 
-class Quota(Value, frozen=True, kw_only=True):
+class Quota(Value, frozen=True, kw_only=True, gc=False):
     """One of a provider's limits, as it stood when it answered."""
 
     kind: str
@@ -100,7 +100,7 @@ class Reply(Value, frozen=True, kw_only=True):
     """How long the provider took, where a worker in another process asked and measured it."""
 
 
-class Attempt(Value, frozen=True, kw_only=True):
+class Attempt(Value, frozen=True, kw_only=True, gc=False):
     """One knock at one target."""
 
     provider: str
@@ -115,7 +115,7 @@ class Attempt(Value, frozen=True, kw_only=True):
     """The request was sent and its answer lost: the provider may charge for it."""
 
 
-class Cost(Value, frozen=True, kw_only=True):
+class Cost(Value, frozen=True, kw_only=True, gc=False):
     """What was paid, in USD; None where the price or the usage is unknown."""
 
     amount: float | None = None
