@@ -96,8 +96,11 @@ def test_what_was_paid_without_a_cap_counts_when_there_is_one_again(client, emu)
     assert third["error_code"].tolist()[-1] == "budget_exceeded"
     assert third["response"].notna().sum() == 120
     assert emu.log.arrivals() == []
-    spent = portal.call(_spent(client, "mine"))
-    assert spent == pytest.approx(third["cost"].sum(), rel=1e-9)
+    assert portal.call(_spent(client, "mine")) == pytest.approx(third["cost"].sum(), rel=1e-9)
+
+    lab.batch([*most, "one more", "and another"], "{text}", **options)
+    fifth = lab.batch([*most, "one more", "and another"], "{text}", max_cost=1.0, **options)
+    assert portal.call(_spent(client, "mine")) == pytest.approx(fifth["cost"].sum(), rel=1e-9)
 
 
 async def _spent(client, run: str) -> float:
