@@ -114,7 +114,9 @@ def _slashed(name: str, head: str, rest: str) -> Model:
     if head in ("openai", "anthropic"):
         raise _unknown(rest, _book())
     if head == "local":
-        return Model(name=name, provider="local", id=rest, capabilities=Capabilities(images=False, tools=False))
+        folder = "/" in rest and not rest.endswith(".gguf")  # transformers has no structured mode
+        takes = Capabilities(images=False, tools=False, schema=not folder)
+        return Model(name=name, provider="local", id=rest, capabilities=takes)
     return _at_hub(rest if head == "huggingface" else name)
 
 
