@@ -8,7 +8,6 @@ on a busy two-core machine (75 tokens a second became 4).
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import re
@@ -26,14 +25,16 @@ from prsm_lab import catalog
 from prsm_lab.errors import NotFoundError, ProviderError
 from prsm_lab.hosting import llama
 from prsm_lab.hosting.child import Child
-from prsm_lab.hosting.store import Store
+from prsm_lab.hosting.shelf import budget, enlist, folder, needs, register, store
 from prsm_lab.types import Capabilities, Model
 
 if TYPE_CHECKING:
     from prsm_lab.hosting.store import Hosted
     from prsm_lab.settings import Secret
 
-__all__ = ["LocalModel", "fetch", "load", "models", "unload"]
+__all__ = [
+    "LocalModel", "budget", "enlist", "fetch", "folder", "load", "models", "needs", "register", "store", "unload",
+]  # fmt: skip
 
 CONTEXT_TOKENS: Final = 2048
 PARALLEL: Final = 2
@@ -69,10 +70,6 @@ KNOWN: Final[dict[str, Weights]] = {
 }
 
 
-_OVERHEAD: Final = {"transformers": 600 * 2**20, "gguf": 200 * 2**20}
-"""What a loader takes beside the weights (torch 2.13 on CPU: 0.5 GB resident, measured 2026-11-27)."""
-
-
 class LocalModel(NamedTuple):
     """A model that is being served."""
 
@@ -102,16 +99,6 @@ def models() -> list[str]:
     ['smollm2-135m']
     """
     return sorted(KNOWN)
-
-
-def folder() -> Path:
-    """Return where weights are kept: `PRSM_MODELS`, or the platform's cache folder."""
-    given = os.environ.get("PRSM_MODELS")
-    if given:
-        return Path(given).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("prsm-lab", appauthor=False)) / "models"
 
 
 # ------------------------------------------------------------------------------------------------------ fetch
@@ -281,44 +268,11 @@ def known(name: str) -> bool:
     return name in KNOWN or name in _named or store().find(name) is not None
 
 
-def store() -> Store:
-    """Return the uploaded models of this machine."""
-    return _store(folder() / "hosted")
-
-
-_store: Final = functools.cache(Store)
-
-
-def needs(name: str) -> int:
-    """Return about how many bytes of memory an uploaded model takes while it is loaded; 0: it is none."""
+def is_loaded(name: str) -> bool:
+    """Is an uploaded model in memory, in this process?"""
     hosted = store().find(name)
-    return 0 if hosted is None else _OVERHEAD[hosted.kind] + hosted.size * 3 // 2
-
-
-def budget() -> int:
-    """Return how much memory uploaded models may take together: `PRSM_MODEL_MEMORY`, or three fifths of all."""
-    given = os.environ.get("PRSM_MODEL_MEMORY", "")
-    if given.isdecimal():
-        return int(given)
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 5
-    except (ValueError, OSError, AttributeError):  # not on Windows
-        return 8 * 2**30
-
-
-def enlist() -> None:
-    """Put the uploaded models into the catalogue."""
-    for hosted in store().all():
-        register(hosted)
-
-
-def register(hosted: Hosted) -> None:
-    """Put an uploaded model into the catalogue."""
-    takes = Capabilities(images=False, tools=False, schema=hosted.kind == "gguf", context=hosted.context)
-    source = f"uploaded ({hosted.architecture}, sha256 {hosted.sha256[:12]})"
-    catalog.register(
-        Model(name=f"local/{hosted.name}", provider="local", id=hosted.name, capabilities=takes, source=source)
-    )
+    found = None if hosted is None else _loaded.get((os.getpid(), store().path(hosted)))
+    return found is not None and found.running
 
 
 def _register(name: str, path: Path, made: LocalModel) -> None:
