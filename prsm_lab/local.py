@@ -25,6 +25,7 @@ from prsm_lab import catalog
 from prsm_lab.errors import NotFoundError, ProviderError
 from prsm_lab.hosting import llama
 from prsm_lab.hosting.child import Child
+from prsm_lab.hosting.llama import CONTEXT_TOKENS, PARALLEL
 from prsm_lab.hosting.shelf import budget, enlist, folder, needs, register, store
 from prsm_lab.types import Capabilities, Model
 
@@ -36,9 +37,6 @@ __all__ = [
     "LocalModel", "budget", "enlist", "fetch", "folder", "load", "models", "needs", "register", "store", "unload",
 ]  # fmt: skip
 
-CONTEXT_TOKENS: Final = 2048
-PARALLEL: Final = 2
-"""Questions that llama.cpp answers at once."""
 BATCHED: Final = 8
 """Those that transformers' loader does (`hosting.batching.MOST_ROWS`)."""
 HUB_SECONDS: Final = 5.0

@@ -53,7 +53,7 @@ def build(out: Path, steps: int = 260) -> None:
             x = x + wide @ w[h + "mlp.c_proj.weight"] + w[h + "mlp.c_proj.bias"]
         return norm(x, "ln_f") @ w["wte.weight"].T
 
-    known = [words.encode(line).ids + [1] for line in lines]
+    known = [[*words.encode(line).ids, 1] for line in lines]
     longest = max(map(len, known))
     data = torch.tensor([ids + [0] * (longest - len(ids)) for ids in known])
     optimizer = torch.optim.AdamW(w.values(), lr=6e-3)
@@ -67,10 +67,23 @@ def build(out: Path, steps: int = 260) -> None:
             group["lr"] = 6e-3 * max(0.1, 1 - step / steps)
 
     out.mkdir(parents=True, exist_ok=True)
-    save_file({f"transformer.{name}": value.detach().contiguous() for name, value in w.items()}, out / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {f"transformer.{name}": value.detach().contiguous() for name, value in w.items()},
+        out / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     words.save(str(out / "tokenizer.json"))
     (out / "config.json").write_text(json.dumps(config(len(vocab))))
-    (out / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>", "tokenizer_class": "PreTrainedTokenizerFast"}))
+    (out / "tokenizer_config.json").write_text(
+        json.dumps(
+            {
+                "eos_token": "<eos>",
+                "pad_token": "<pad>",
+                "unk_token": "<unk>",
+                "tokenizer_class": "PreTrainedTokenizerFast",
+            }
+        )
+    )
     (out / "chat_template.jinja").write_text(TEMPLATE)
     print(json.dumps({"loss": float(loss.detach()), "steps": steps}))
 

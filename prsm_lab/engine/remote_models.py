@@ -34,7 +34,7 @@ class RemoteModels:
 
     async def upload(self, path: Path, name: str) -> str:
         """Upload a file; return the model's name. A connection that is lost goes on where it ended."""
-        size, sha256 = path.stat().st_size, await asyncio.to_thread(_digest, path)
+        size, sha256 = await asyncio.to_thread(_digest, path)
         announced = {"name": name, "size": size, "sha256": sha256}
         found = _read(await self._ask("POST", "/v1/models", announced))
         lost = 0
@@ -82,9 +82,9 @@ def _read(raw: bytes) -> _Card:
         ) from None
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path) -> tuple[int, str]:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _part(path: Path, offset: int) -> bytes:

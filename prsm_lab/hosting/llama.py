@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from prsm_lab.errors import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+CONTEXT_TOKENS: Final = 2048
+"""Of one question and its answer: memory grows with it."""
+PARALLEL: Final = 2
+"""Questions at once."""
 
 
 def serve(path: Path, *, threads: int, context: int, rows: int) -> Any:

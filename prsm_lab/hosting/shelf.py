@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from prsm_lab import catalog
+from prsm_lab.hosting.llama import CONTEXT_TOKENS
 from prsm_lab.hosting.store import Store
 from prsm_lab.types import Capabilities, Model
 
@@ -62,7 +63,8 @@ def enlist() -> None:
 
 def register(hosted: Hosted) -> None:
     """Put an uploaded model into the catalogue."""
-    takes = Capabilities(images=False, tools=False, schema=hosted.kind == "gguf", context=hosted.context)
+    context = CONTEXT_TOKENS if hosted.kind == "gguf" else hosted.context
+    takes = Capabilities(images=False, tools=False, schema=hosted.kind == "gguf", context=context)
     source = f"uploaded ({hosted.architecture}, sha256 {hosted.sha256[:12]})"
     catalog.register(
         Model(name=f"local/{hosted.name}", provider="local", id=hosted.name, capabilities=takes, source=source)
