@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from prsm_lab.client import Client as Client
     from prsm_lab.client import default_client as default_client
     from prsm_lab.client import use as use
+    from prsm_lab.client.connecting import connect as connect
+    from prsm_lab.client.connecting import disconnect as disconnect
+    from prsm_lab.client.connecting import model as model
     from prsm_lab.frames import Rubric as Rubric
     from prsm_lab.frames import abatch as abatch
     from prsm_lab.frames import acompare as acompare
@@ -62,6 +65,7 @@ _ROOMS = {
     "prsm_lab.server": ("serve",),
     "prsm_lab.reporting": ("report",),
     "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
+    "prsm_lab.client.connecting": ("connect", "disconnect", "model"),
     "prsm_lab.frames": (
         "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare",
         "contrast", "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_audit",

@@ -358,7 +358,7 @@ def test_what_is_no_list_is_said_to_be_none(client, body):
 
     with pytest.raises(errors.ProviderError, match="no list of models"):
         window._listed(body)
-    assert window._listed(b'[{"id": "a"}, {"id": "b"}]') == ("a", "b")
+    assert [one["id"] for one in window._listed(b'[{"id": "a"}, {"id": "b"}]')] == ["a", "b"]
 
 
 def test_a_remote_and_a_mocked_client_have_nothing_to_be_changed(client):

@@ -260,6 +260,8 @@ def _both(one: Usage, other: Usage) -> Usage:
         here, there = getattr(one, name), getattr(other, name)
         if name == "tier":
             sums[name] = here if here == there else None
+        elif name == "estimated":
+            sums[name] = here or there
         else:
             sums[name] = None if here is None or there is None else here + there
     return Usage(**sums)

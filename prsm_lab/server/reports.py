@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from prsm_lab import ask, catalog
 from prsm_lab.engine.timeframe import GROUPS, groups, span
 from prsm_lab.errors import InvalidRequestError
-from prsm_lab.server import reading, replies
+from prsm_lab.server import hosting, reading, replies
 from prsm_lab.types import Query, Report
 
 if TYPE_CHECKING:
@@ -134,7 +134,11 @@ async def models(visit: Visit) -> Response:
 async def model(visit: Visit) -> Response:
     """`GET /v1/models/{id}`."""
     visit.need("read")
-    known = catalog.described(catalog.find(visit.scope["path_params"]["id"]))
+    id = visit.scope["path_params"]["id"]  # noqa: A001 -- the wire's word
+    own = None if visit.whole else hosting.known(visit, id)
+    if own is not None:
+        return replies.document(own)
+    known = catalog.described(catalog.find(id))
     return replies.document(known if visit.whole else _card(known))
 
 

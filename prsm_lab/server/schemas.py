@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from prsm_lab import presets
 from prsm_lab.server.batches import MOST, STRATEGIES
 from prsm_lab.server.keys import SCOPES, TIERS
 from prsm_lab.server.openai import MOST_CHOICES, MOST_LOGPROBS
@@ -323,6 +324,20 @@ BODIES: Final[JSON] = {
     "ChatCompletionRequest": _question(_CHAT, "OpenAI's body. Other names than these are refused."),
     "PreferencesRequest": named(PREFERENCES, "What a key's questions leave open.", required=(), closed=True),
     "NewKey": named(_NEW_KEY, "A key to be made.", required=("name",), closed=True),
+    "NewModel": named(
+        {
+            "name": text("Its name; of weights: small letters, digits and . _ - only.", minLength=1, maxLength=64),
+            "size": maybe(whole("Bytes of the weights' file.", minimum=1)),
+            "sha256": maybe(text("Its checksum, in hexadecimal.", pattern="^[0-9a-f]{64}$")),
+            "base_url": maybe(text("Instead of a file: address of a server that speaks Chat Completions.")),
+            "api_key": maybe(text("That server's key; it stays in this server's memory.")),
+            "preset": maybe(choice(presets.known(), "Whose ways that server has.")),
+            "insecure": maybe(flag("May the key travel by plain http beyond this machine?")),
+        },
+        "Weights or a server.",
+        required=("name",), closed=True,
+    ),
+    "ModelBytes": text("A zip, a tar or a GGUF file, or a part of one.", format="binary"),
     "RunRequest": named({"run": ref("Whole.Run"), **_PACKED}),
     "ReceiptsRequest": named({"ids": listed(text(maxLength=LONGEST_ID), "Ids of inferences.", maxItems=MOST_RECEIPTS)}),
     "RecallRequest": named({"scope": maybe(text(maxLength=200)), **_PACKED}, required=tuple(_PACKED)),

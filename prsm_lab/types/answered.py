@@ -33,7 +33,10 @@ class Usage(Value, frozen=True, kw_only=True, gc=False):
     tier: str | None = None
     """Service tier that was used (`flex`, `priority`, `batch` …)."""
     charged: float | None = None
-    """USD that the provider itself says it charged (OpenRouter); preferred to any price table."""
+    """USD that the provider itself says it charged (OpenRouter), or what a machine paid by the hour took; preferred to
+    any price table."""
+    estimated: bool | None = None
+    """True where nobody counted the tokens: they are estimated from the text."""
 
     @property
     def total_tokens(self) -> int | None:
