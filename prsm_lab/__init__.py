@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from prsm_lab import plot as plot
     from prsm_lab import scorers as scorers
     from prsm_lab.catalog import prices as prices
-    from prsm_lab.catalog import quality as quality
     from prsm_lab.client import AsyncClient as AsyncClient
     from prsm_lab.client import Client as Client
     from prsm_lab.client import default_client as default_client
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from prsm_lab.client.connecting import connect as connect
     from prsm_lab.client.connecting import disconnect as disconnect
     from prsm_lab.client.connecting import model as model
+    from prsm_lab.frames import Router as Router
     from prsm_lab.frames import Rubric as Rubric
     from prsm_lab.frames import abatch as abatch
     from prsm_lab.frames import acompare as acompare
@@ -48,8 +48,12 @@ if TYPE_CHECKING:
     from prsm_lab.frames import judge_pairs as judge_pairs
     from prsm_lab.frames import leaderboard as leaderboard
     from prsm_lab.frames import load as load
+    from prsm_lab.frames import load_router as load_router
     from prsm_lab.frames import models as models
+    from prsm_lab.frames import plan as plan
+    from prsm_lab.frames import qualities as quality  # noqa: F401 -- lab.quality
     from prsm_lab.frames import retry as retry
+    from prsm_lab.frames import route as route
     from prsm_lab.frames import runs as runs
     from prsm_lab.frames import score as score
     from prsm_lab.frames import show as show
@@ -67,16 +71,16 @@ _ROOMS = {
     "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
     "prsm_lab.client.connecting": ("connect", "disconnect", "model"),
     "prsm_lab.frames": (
-        "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare",
+        "Router", "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare",
         "contrast", "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_audit",
-        "judge_pairs", "leaderboard", "load", "models", "receipts", "retry", "runs", "score", "show",
-        "side_by_side", "summarize",
+        "judge_pairs", "leaderboard", "load", "load_router", "models", "plan", "receipts", "retry", "route", "runs",
+        "score", "show", "side_by_side", "summarize",
     ),
 }  # fmt: skip
 _MODULES = {
     "datasets": "prsm_lab.datasets", "emulator": "prsm_lab.emulator", "errors": "prsm_lab.errors",
     "local": "prsm_lab.local", "panels": "prsm_lab.panels", "plot": "prsm_lab.plot",
-    "prices": "prsm_lab.catalog.prices", "quality": "prsm_lab.catalog.quality",
+    "prices": "prsm_lab.catalog.prices", "quality": "prsm_lab.frames.qualities",
     "scorers": "prsm_lab.scorers",
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -16,7 +16,7 @@ from prsm_lab import checks
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.types import JSON, CachePolicy, Message, Options, Request, Routing, Strategy
 
-__all__ = ["Ask", "conversation", "messages", "question", "routing"]
+__all__ = ["Ask", "conversation", "messages", "question", "routing", "task"]
 
 
 class Ask(TypedDict, total=False):
@@ -42,11 +42,13 @@ class Ask(TypedDict, total=False):
     cost_optimization: bool | Mapping[str, Any] | None
     latency_optimization: bool | None
     quality_threshold: float | None
+    task: str | None
     cache_config: bool | Mapping[str, Any] | None
     on_unsupported: Literal["refuse", "drop"]
     timeout: float | None
 
 
+LONGEST_TASK = 100
 _NAMES = frozenset(Ask.__annotations__)
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
@@ -262,8 +264,24 @@ def _routing(ask: Mapping[str, Any], defaults: Routing) -> Routing:
         quality_threshold=defaults.quality_threshold
         if threshold is None
         else checks.number(threshold, "quality_threshold", low=0, high=1),
+        task=None if ask.get("task") is None else task(ask["task"]),
         on_unsupported=ask.get("on_unsupported", "refuse"),
     )
+
+
+def task(given: object) -> str:
+    """Check the name of a task.
+
+    Raises:
+        InvalidRequestError: If it is no text of 1 to 100 characters.
+
+    >>> task(" arithmetic ")
+    'arithmetic'
+    """
+    name = given.strip() if isinstance(given, str) else ""
+    if not 1 <= len(name) <= LONGEST_TASK:
+        raise checks.wrong("task", f"text of 1 to {LONGEST_TASK} characters", given)
+    return name
 
 
 def _part(given: Any, parameter: str) -> Mapping[str, Any]:

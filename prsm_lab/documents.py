@@ -105,6 +105,8 @@ def _routed(routing: Routing) -> JSON:
         body["provider"] = routing.provider
     if routing.quality_threshold is not None:
         body["quality_threshold"] = routing.quality_threshold
+    if routing.task is not None:
+        body["task"] = routing.task
     return body
 
 

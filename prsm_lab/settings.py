@@ -83,6 +83,10 @@ class Access(Value, frozen=True, kw_only=True):
     """The key may travel in the open: somebody said so."""
     preset: str | None = None
     """Whose ways it has (see `presets`)."""
+    weight: float = 1.0
+    """How many questions it takes, relative to the other keys and endpoints of its provider."""
+    members: tuple[Access, ...] = ()
+    """All keys and endpoints of the provider, where it has several; the fields above are the first one's."""
 
 
 class Settings(Value, frozen=True, kw_only=True):
@@ -193,15 +197,9 @@ def access(
     key, source = _key(provider, url, api_key, variables, environ)
     _check_owner(provider, url, key)
     return Access(
-        provider=provider,
-        base_url=url,
-        key=key,
-        key_source=source,
-        origin=origin or url,
-        key_variable=variables[0],
-        insecure=insecure,
-        preset=ways.name if ways else None,
-    )
+        provider=provider, base_url=url, key=key, key_source=source, origin=origin or url, key_variable=variables[0],
+        insecure=insecure, preset=ways.name if ways else None,
+    )  # fmt: skip
 
 
 def _check_owner(provider: str, url: str, key: Secret | None) -> None:

@@ -147,7 +147,7 @@ def test_a_fallback_below_the_threshold_is_asked_after_the_requested_model_howev
     request = ask("gpt-4.1", fallback=(Strategy(model="gpt-5-nano"),), cost_optimization=True, quality_threshold=0.9)
     order = [name for _, name in ordered(request)]
 
-    assert plan._expected_cost(plan.candidates(request, ORIGINS)[1], request) < 0.001
+    assert plan.expected_cost(plan.candidates(request, ORIGINS)[1], request) < 0.001
     assert order.index("gpt-4.1") < order.index("gpt-5-nano")
 
 
@@ -162,7 +162,7 @@ def test_cost_optimisation_sorts_by_the_price_of_this_very_request():
     """Cheapest first, at most three peers before the requested model, which stays."""
     request = ask("gpt-4", cost_optimization=True, quality_threshold=0.8)
     targets = plan.ordered(plan.candidates(request, ORIGINS), request, QUIET)
-    costs = [plan._expected_cost(target, request) for target in targets]
+    costs = [plan.expected_cost(target, request) for target in targets]
 
     assert costs == sorted(costs)
     assert [t.peer for t in targets] == [True] * plan.MOST_CHEAPER + [False]

@@ -13,7 +13,7 @@ from importlib.resources import files
 from prsm_lab import catalog
 from prsm_lab.errors import InvalidRequestError, NotFoundError
 
-__all__ = ["get", "lookup", "reset", "set"]
+__all__ = ["get", "lookup", "priors", "reset", "set"]
 
 _own: dict[str, tuple[float, str]] = {}
 
@@ -27,6 +27,12 @@ def _published() -> dict[str, tuple[float, str]]:
 def lookup(model: str) -> tuple[float, str] | None:
     """Return a model's quality in 0 to 1 and where it was read; None where nothing is known."""
     return _own.get(model) or _published().get(model)
+
+
+def priors() -> list[tuple[str, float, str, bool]]:
+    """Return name, value and source of everything that was published or set, and whether it was set."""
+    found = [(name, value, source, True) for name, (value, source) in _own.items()]
+    return found + [(name, value, source, False) for name, (value, source) in _published().items()]
 
 
 def get(model: str) -> float | None:

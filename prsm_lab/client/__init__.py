@@ -19,13 +19,15 @@ from prsm_lab.settings import sealed, sealed_address, settings, share_server
 from prsm_lab.types import Request, Routing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from prsm_lab.engine.budget import Budgets
     from prsm_lab.protocols import Engine, Provider
     from prsm_lab.types import Allowance
     from prsm_lab.types.spent import Period
+
+    Given = Provider | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Callable[..., Any]
 
 __all__ = ["AsyncClient", "AsyncStream", "Batch", "BatchItem", "Client", "Stream", "default_client", "use"]
 
@@ -42,7 +44,8 @@ class _Base:
         mock_mode: Answer without any provider, from `mock_responses` (see `providers.mock`).
         timeout: Total deadline of one question in seconds: attempts, waits and fallbacks together.
         max_retries: Retries at one target; fallbacks come after them.
-        providers: `{name: {"api_key": …, "base_url": …}}` for OpenAI-compatible servers and other keys,
+        providers: `{name: {"api_key": …, "base_url": …}}` for OpenAI-compatible servers and other keys; a list of
+            these, each with a `weight`, for several keys or endpoints that are asked as one provider;
             `{name: function}` for a Python callable, `{name: provider}` for an own window. OpenAI, Anthropic
             and Hugging Face are always there, with the keys of the environment.
 
@@ -62,7 +65,8 @@ class _Base:
         mock_responses: compose.MockResponses | None = None,
         timeout: float = 60.0,
         max_retries: int = 2,
-        providers: Mapping[str, Provider | Mapping[str, Any] | Callable[..., Any]] | None = None,
+        providers: Mapping[str, Provider | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Callable[..., Any]]
+        | None = None,
     ) -> None:
         key, token = sealed(api_key), sealed(proxy_token)
         place = sealed_address(ledger)
@@ -72,9 +76,9 @@ class _Base:
         self.preferences = Routing()
         if base_url is None and share_server() is None:
             providers = {**registry.given(), **providers}
-        chosen = settings(
-            api_key=key, base_url=base_url, proxy_token=token, ledger=place, providers=compose.options(providers)
-        )
+        given = compose.options(providers)
+        chosen = settings(api_key=key, base_url=base_url, proxy_token=token, ledger=place, providers=given)
+        chosen = compose.pooled(chosen, providers)
         mocked = (mock_responses or {}) if mock_mode or mock_responses is not None else None
         self.engine: Engine = compose.engine(chosen, providers, mocked=mocked, max_retries=max_retries)
         self.outfit = compose.outfit(chosen, providers, mocked=mocked)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
+from prsm_lab import checks
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.settings import Settings, access, sealed
 
@@ -16,14 +19,59 @@ MockResponses = Mapping[str, Mapping[str, Any]]
 
 
 def sealed_options(given: Any) -> Any:
-    """Hide the key of a provider's options from the frames below."""
+    """Hide the keys of a provider's options from the frames below."""
+    if isinstance(given, (list, tuple)):
+        return [sealed_options(one) for one in given]
     if isinstance(given, Mapping) and "api_key" in given:
         return {**given, "api_key": sealed(given["api_key"])}
     return given
 
 
+def is_place(given: object) -> bool:
+    """Tell whether a provider is given by key and address, or several, and is none of one's own."""
+    return isinstance(given, (Mapping, list, tuple))
+
+
 def options(providers: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {name: given for name, given in providers.items() if isinstance(given, Mapping)}
+    """Return the options of providers that are given by key and address; of several, those of the first."""
+    found = {}
+    for name, given in providers.items():
+        if is_place(given):
+            found[name] = given if isinstance(given, Mapping) else _members(name, given)[0][1]
+    return found
+
+
+def pooled(chosen: Settings, providers: Mapping[str, Any]) -> Settings:
+    """Return settings with all keys and addresses of those providers that have several.
+
+    Raises:
+        InvalidRequestError: If one is wrong.
+    """
+    found = dict(chosen.providers)
+    for name, given in providers.items():
+        if not isinstance(given, (list, tuple)):
+            continue
+        members = tuple(
+            msgspec.structs.replace(access(name, **options), weight=weight) for weight, options in _members(name, given)
+        )
+        origin = " | ".join(dict.fromkeys(member.origin for member in members))
+        found[name] = msgspec.structs.replace(members[0], origin=origin, members=members)
+    return msgspec.structs.replace(chosen, providers=found)
+
+
+def _members(name: str, given: Sequence[Any]) -> list[tuple[float, dict[str, Any]]]:
+    """The weight and the options of each key or address."""
+    if not given:
+        raise InvalidRequestError(
+            f"providers[{name!r}] is an empty list: give a key or an address.", details={"parameter": "providers"}
+        )
+    members = []
+    for position, one in enumerate(given):
+        where = f"providers[{name!r}][{position}]"
+        options = dict(checks.mapping(one, where))
+        weight = checks.number(options.pop("weight", 1.0), f"{where}.weight", low=0, open_low=True)
+        members.append((1.0 if weight is None else weight, options))
+    return members
 
 
 def engine(chosen: Settings, providers: Mapping[str, Any], *, mocked: MockResponses | None, max_retries: int) -> Engine:
@@ -57,7 +105,7 @@ class Outfit(NamedTuple):
 
 def outfit(chosen: Settings, providers: Mapping[str, Any], *, mocked: MockResponses | None) -> Outfit:
     """Return what of a client may travel."""
-    own = {name: given for name, given in providers.items() if not isinstance(given, Mapping)}
+    own = {name: given for name, given in providers.items() if not is_place(given)}
     return Outfit(places(chosen.providers), own, mocked)
 
 
@@ -81,6 +129,11 @@ def window(place: Access) -> Provider:
     from prsm_lab.engine.embedded import MOST_IN_FLIGHT
     from prsm_lab.providers import connect
 
+    if place.members:
+        from prsm_lab.engine.balance import Pool
+
+        windows = [connect(member, pool=MOST_IN_FLIGHT) for member in place.members]
+        return Pool(place.provider, windows, [member.weight for member in place.members], place.origin)
     return connect(place, pool=MOST_IN_FLIGHT)
 
 
@@ -93,7 +146,7 @@ def _windows(chosen: Settings, given: Mapping[str, Any]) -> dict[str, Provider]:
     for name, value in given.items():
         if callable(value) and not hasattr(value, "send"):
             windows[name] = function.Function(name, value)
-        elif not isinstance(value, Mapping):
+        elif not is_place(value):
             windows[name] = value
     return windows
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from prsm_lab import ask
+from prsm_lab import ask, catalog
 from prsm_lab.client import hosting
 from prsm_lab.client.results import AsyncStream, Batch, BatchItem, Stream
-from prsm_lab.engine import many, portal
+from prsm_lab.engine import many, portal, strategies
 from prsm_lab.engine.timeframe import groups, span
 from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.types import Inference, Model, Query, Record, Report, Request, Routing
@@ -59,7 +59,13 @@ class _Desk:
         """
         self._client.preferences = ask.routing(preferences)
 
-    async def _batch(self, requests: Sequence[Mapping[str, Any]], concurrency: int) -> Batch:
+    def _may(self, model: Model) -> bool:
+        """Has this client the model's provider? A share server says so itself."""
+        return model.provider in getattr(self._client.engine, "origins", catalog.BUILT_IN)
+
+    async def _batch(self, requests: Sequence[Mapping[str, Any]], concurrency: int, strategy: str | None) -> Batch:
+        if strategy is not None:
+            strategies.check(strategy)
         ids: list[str | None] = []
         built: list[tuple[int, Request]] = []
         outcomes: dict[int, Inference | PRSMError] = {}
@@ -73,7 +79,10 @@ class _Desk:
                         details={"parameter": f"requests[{position}]", "expected_type": "object"},
                     )
                 model, messages = options.pop("model", ""), options.pop("messages", None)
-                built.append((position, self._request(model, messages, options)))
+                asked = self._request(model, messages, options)
+                if strategy is not None:
+                    asked = strategies.applied(asked, strategy, options, self._may)
+                built.append((position, asked))
             except PRSMError as error:
                 outcomes[position] = error
         await many.run(
@@ -129,14 +138,28 @@ class Inferences(_Desk):
         """Ask one question and return its answer piece by piece; `.result()` has the whole."""
         return Stream(self._client.engine.stream(self._request(model, messages, options)))
 
-    def batch(self, requests: Sequence[Mapping[str, Any]], *, parallel: bool | int = True) -> Batch:
+    def batch(
+        self, requests: Sequence[Mapping[str, Any]], *, parallel: bool | int = True,
+        fallback_strategy: str | None = None,
+    ) -> Batch:  # fmt: skip
         """Ask many questions; a failed one is an item with `.error` and does not lose the others.
 
         Args:
             requests: Mappings with `model`, `messages`, options of `create`, and an optional `id`.
             parallel: False: one at a time; a number: so many at a time.
+            fallback_strategy: For questions that say nothing of their own: `best_available` (then the comparable models
+                of the other providers), `cheapest`, `fastest` (cost or latency optimisation), `none` (no fallbacks).
+
+        Raises:
+            InvalidRequestError: If it is no such strategy.
+
+        >>> from prsm_lab import Client
+        >>> client = Client(mock_mode=True, ledger=":memory:")
+        >>> asked = [{"model": "gpt-4.1", "messages": "hi", "max_tokens": 20, "quality_threshold": 0.8}]
+        >>> client.inference.batch(asked, fallback_strategy="cheapest")[0].inference.model
+        'gpt-4o-mini'
         """
-        return portal.call(self._batch(requests, _concurrency(parallel)))
+        return portal.call(self._batch(requests, _concurrency(parallel), fallback_strategy))
 
     def get(self, inference_id: str) -> Record:
         """Return what is known of an earlier inference."""
@@ -186,9 +209,12 @@ class AsyncInferences(_Desk):
         """Ask one question and return its answer piece by piece; `await .result()` has the whole."""
         return AsyncStream(self._client.engine.stream(self._request(model, messages, options)))
 
-    async def batch(self, requests: Sequence[Mapping[str, Any]], *, parallel: bool | int = True) -> Batch:
+    async def batch(
+        self, requests: Sequence[Mapping[str, Any]], *, parallel: bool | int = True,
+        fallback_strategy: str | None = None,
+    ) -> Batch:  # fmt: skip
         """Ask many questions; see `Client.inference.batch`."""
-        return await portal.arun(self._batch(requests, _concurrency(parallel)))
+        return await portal.arun(self._batch(requests, _concurrency(parallel), fallback_strategy))
 
     async def get(self, inference_id: str) -> Record:
         """Return what is known of an earlier inference."""

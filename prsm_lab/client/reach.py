@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,6 +19,8 @@ from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.render import line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from prsm_lab.engine.embedded import Embedded, Listing
     from prsm_lab.protocols import Engine, Provider
     from prsm_lab.settings import Access, Secret, Settings
@@ -74,6 +75,11 @@ class Reach:
         had = self._accesses.get(name)
         if had is None:
             raise InvalidRequestError(f"{name!r} has no address or key to be set.", details={"parameter": "provider"})
+        if had.members:
+            raise InvalidRequestError(
+                f"{name!r} has several keys or addresses; they are set with Client(providers=…).",
+                details={"parameter": "provider"},
+            )
         url = address(base_url, name) if base_url else had.base_url
         await self._open(await asyncio.to_thread(_moved, had, url, key))
         if keep and key is not None:
@@ -129,6 +135,11 @@ class Reach:
     async def forget(self, name: str) -> None:
         """Forget the key that a provider has from this kernel or the keyring; the environment's may show then."""
         had = self._accesses[name]
+        if had.members:
+            raise InvalidRequestError(
+                f"{name!r} has several keys or addresses; they are set with Client(providers=…).",
+                details={"parameter": "provider"},
+            )
         if had.key_source == "keyring":
             await asyncio.to_thread(settings.unkeep, name, had.base_url)
         await self._open(await asyncio.to_thread(_without_key, had))
@@ -159,7 +170,7 @@ def of(engine: Engine, chosen: Settings, given: Mapping[str, Any], *, mocked: bo
 
     if mocked or not isinstance(engine, Embedded):
         return None
-    own = {name for name, value in given.items() if not isinstance(value, Mapping)}
+    own = {name for name, value in given.items() if not compose.is_place(value)}
     return Reach(engine, {name: access for name, access in chosen.providers.items() if name not in own})
 
 

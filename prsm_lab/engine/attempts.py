@@ -16,10 +16,18 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import msgspec
 
 from prsm_lab.engine import metering, seats, structured
+from prsm_lab.engine.balance import Balance
 from prsm_lab.engine.budget import may_be_billed
 from prsm_lab.engine.fleet import LOST
 from prsm_lab.engine.windows import broken
-from prsm_lab.errors import ProviderError, PRSMError, RateLimitError, TimeoutError
+from prsm_lab.errors import (
+    AuthenticationError,
+    InsufficientCreditsError,
+    ProviderError,
+    PRSMError,
+    RateLimitError,
+    TimeoutError,
+)
 from prsm_lab.types import Attempt, Delta, Reply, Request, Target
 
 if TYPE_CHECKING:
@@ -29,7 +37,6 @@ if TYPE_CHECKING:
     from prsm_lab.engine.health import Health
     from prsm_lab.engine.pace import Pace, Pass
     from prsm_lab.engine.windows import Windows
-    from prsm_lab.errors import SchemaError
     from prsm_lab.types import Usage
 
 BASE_SECONDS = 0.5
@@ -51,14 +58,16 @@ class Answer(NamedTuple):
     queued_ms: float
     parts: tuple[Usage, ...] = ()
     """Usage of each request, where more than one was paid for; empty: the reply's."""
-    fault: SchemaError | None = None
+    fault: PRSMError | None = None
     """Why this answer, which was paid for, is none."""
+    beside: tuple[tuple[Target, Usage], ...] = ()
+    """What other answers used that were asked for this one: a router's first model. `reply.usage` holds all."""
 
 
 class Step(NamedTuple):
-    """What follows a fault: wait and retry here, go to the next target, or stop with the error."""
+    """What follows a fault: wait and retry here, ask by another key or endpoint, go to the next target, or stop."""
 
-    do: Literal["retry", "next", "stop"]
+    do: Literal["retry", "other", "next", "stop"]
     wait: float = 0.0
 
 
@@ -118,6 +127,7 @@ class Attempts:
         self._health = health
         self._budgets = budgets
         self._max_retries = max_retries
+        self.balance = Balance(windows, health)
 
     async def answer(
         self, request: Request, targets: tuple[Target, ...], *, live: bool
@@ -133,19 +143,20 @@ class Attempts:
         deadline = asked + allowed if request.run is None else float("inf")
         trail: list[Attempt] = []
         position = retries = 0
+        tried: set[int] = set()
         while True:
-            target = targets[position]
+            target = self.balance.chosen(targets[position], tried)
             knock = _Knock(self._windows, request, target, live=live)
             try:
                 self._admit(request, target)
-                await self._windows.through(target).ready()
+                await self._windows.ready(target)
                 if retries == 0:
                     self._health.asked(target)
                 # Money first: a limit per minute counts from the moment at which the route lets a question through.
                 with await self._held(request, target, deadline) as held:
                     leave = await self._enter(request, target, deadline)
                     deadline = min(deadline, time.monotonic() + allowed)
-                    with leave:
+                    with leave, self.balance.asking(target):
                         if held is not None:
                             held.sent = True
                         async with contextlib.aclosing(knock.listen(deadline)) as heard:
@@ -157,7 +168,7 @@ class Attempts:
                                 leave.answered(item, live=live)
                                 if held is not None:
                                     held.bill(item.usage)
-                                self._health.answered(target)
+                                self.balance.answered(target)
                                 trail.append(knock.record(None))
                                 queued = max(0.0, (knock.began - asked) * 1000)
                                 yield Answer(item, target, tuple(trail), knock.latency_ms, knock.ttft_ms, queued)
@@ -166,14 +177,14 @@ class Attempts:
                 error.provider = error.provider or target.provider
                 if not error.details.get("not_sent"):
                     trail.append(knock.record(error))
-                step = self._after(error, knock, target, retries, deadline, last=position + 1 == len(targets))
+                step = self._after(error, knock, target, retries, deadline, tried, last=position + 1 == len(targets))
                 if step.do == "stop":
                     error.attempts = tuple(trail)
                     raise
                 if step.do == "retry":
-                    retries += 1
-                else:
-                    position, retries = position + 1, 0
+                    retries, tried = retries + 1, set()
+                elif step.do == "next":
+                    position, retries, tried = position + 1, 0, set()
                 if knock.spoke:
                     yield Delta(restart=targets[position].name)
             if step.wait:
@@ -224,10 +235,17 @@ class Attempts:
             ) from None
 
     def _after(
-        self, error: PRSMError, knock: _Knock, target: Target, retries: int, deadline: float, *, last: bool
-    ) -> Step:
-        if error.details.get("not_sent"):
+        self, error: PRSMError, knock: _Knock, target: Target, retries: int, deadline: float,
+        tried: set[int], *, last: bool,
+    ) -> Step:  # fmt: skip
+        keys_own = isinstance(error, AuthenticationError | InsufficientCreditsError)
+        if error.details.get("not_sent") and not keys_own:  # says nothing of who would have been asked
             return Step("stop") if last else Step("next")
+        self.balance.failed(target, error)
+        deadly = error.verdict == "stop" or (knock.spoke and knock.request.routing.mid_stream == "stop")
+        other = not deadly and time.monotonic() < deadline and self.balance.others(target, tried)
+        if error.details.get("not_sent"):
+            return Step("other") if other else Step("stop") if last else Step("next")
         if error.details.get("kind") == LOST:  # it says nothing of the provider: another worker asks
             return Step("retry") if retries < MOST_LOST else Step("stop")
         self._health.failed(target, error)
@@ -236,6 +254,8 @@ class Attempts:
             self._pace.rest(target, hint)
         if knock.spoke and knock.request.routing.mid_stream == "stop":
             return Step("stop")
+        if other:  # nothing is gained by waiting for the one that failed
+            return Step("other")
         routing = knock.request.routing
         most = self._max_retries if routing.retry_attempts is None else routing.retry_attempts
         wait = backoff(retries, routing.backoff_multiplier, hint, random.random())
@@ -316,9 +336,11 @@ class _Knock:
 
     def record(self, error: PRSMError | None) -> Attempt:
         """Write the attempt down."""
-        attempt = Attempt(provider=self._target.provider, model=self._target.model, started=self._started)
+        attempt = Attempt(
+            provider=self._target.provider, model=self._target.model, started=self._started, member=self._target.member
+        )  # fmt: skip
         if error is None:
-            return msgspec.structs.replace(attempt, latency_ms=self.latency_ms)
+            return msgspec.structs.replace(attempt, latency_ms=self.latency_ms, ttft_ms=self.ttft_ms)
         return msgspec.structs.replace(
             attempt,
             latency_ms=(time.monotonic() - self.began) * 1000,

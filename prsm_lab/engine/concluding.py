@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -39,9 +40,10 @@ def conclude(
     """Price an answer and put it together."""
     target, reply = answer.target, answer.reply
     line = prices.line(target.name, target.provider)
-    amount = structured.paid(answer, line)
+    own = structured.paid(answer, line)
+    amount = _with_others(own, answer)
     if (target.provider, target.model) == (requested.provider, requested.model):
-        listed = amount
+        listed = own
     else:
         listed = structured.paid(answer, prices.line(requested.name, requested.provider))
     saved = None if amount is None or listed is None else listed - amount
@@ -70,3 +72,10 @@ def conclude(
         structured=structured.mode(request, target),
     )
     return inference, line
+
+
+def _with_others(own: float | None, answer: Answer) -> float | None:
+    """Add what other models' answers cost that were asked for this one; None where any price is unknown."""
+    costs = [own, *(prices.cost(usage, prices.line(one.name, one.provider)) for one, usage in answer.beside)]
+    known = [cost for cost in costs if cost is not None]
+    return math.fsum(known) if len(known) == len(costs) else None

@@ -18,11 +18,12 @@ import msgspec
 
 from prsm_lab import catalog
 from prsm_lab.catalog import prices
-from prsm_lab.engine import plan, portal, structured
+from prsm_lab.engine import cascade, plan, portal, routers, structured
 from prsm_lab.engine.attempts import Attempts
 from prsm_lab.engine.budget import Budgets
 from prsm_lab.engine.bulk import Bulks, Choice, refuse_doubles
 from prsm_lab.engine.bulk_budget import Till
+from prsm_lab.engine.choosing import Choosing
 from prsm_lab.engine.concluding import conclude, served_again
 from prsm_lab.engine.health import Health
 from prsm_lab.engine.pace import Pace
@@ -37,6 +38,7 @@ from prsm_lab.types import Delta, Inference, Request, Target
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
+    from prsm_lab.engine.attempts import Answer
     from prsm_lab.engine.many import Deliver
     from prsm_lab.ledger import Ledger
     from prsm_lab.protocols import Provider
@@ -45,8 +47,6 @@ if TYPE_CHECKING:
 MOST_IN_FLIGHT = 1024
 """At one provider that names no `ceiling` of its own: a share server's thousand streams may all be of one model."""
 CLOSING_SECONDS = 1.0
-RECENT_SECONDS = 7 * 24 * 3600.0
-"""How far back measured latencies count for latency optimisation."""
 
 
 def new_id() -> str:
@@ -81,7 +81,8 @@ class Embedded:
         self._attempts = Attempts(self._windows, self._pace, self._health, self.budgets, max_retries=max_retries)
         self._pid = os.getpid()
         self._warned: set[str] = set()
-        self._planning = Planning(self._origins)
+        self.choosing = Choosing(self._origins, self._attempts.balance.is_open, ledger)
+        self._planning = Planning(self.choosing.candidates)
         self._priced = False
         self.ballots, self.turns = Ballots(ledger), Turns(ledger)
         self._forgotten = weakref.finalize(self, _let_go, self._pid, self._windows)
@@ -126,8 +127,8 @@ class Embedded:
         self._ledger.start(id, request, key, scope=request.scope, created=created)
         await self._ledger.written()
         try:
-            ordered, request = self._order(request, targets), msgspec.structs.replace(request, id=id)
-            async with aclosing(structured.answers(self._attempts, request, ordered, live=live)) as heard:
+            asked = self._asked(msgspec.structs.replace(request, id=id), targets, live=live)
+            async with aclosing(asked) as heard:
                 async for item in heard:
                     if isinstance(item, Delta):
                         yield item
@@ -141,6 +142,7 @@ class Embedded:
             gone = CancelledError("The caller cancelled.")
             self._ledger.fail(id, gone, completed=time.time(), attempts=(), partial=None)
             raise
+        self.choosing.speeds.heard(answer.attempts)
         inference, line = conclude(id, created, request, targets[0], answer)
         self._ledger.finish(inference, price=line)
         if answer.fault is not None:
@@ -152,11 +154,25 @@ class Embedded:
             prices.warn_unpriced(answer.target.name, line)
         yield inference
 
+    def _asked(
+        self, request: Request, targets: tuple[Target, ...], *, live: bool
+    ) -> AsyncGenerator[Delta | Answer, None]:
+        """Ask a model, or the models of a router."""
+        known = routers.of(request.model)
+        if known is None:
+            ordered = self.choosing.ordered(request, targets, live=live)
+            return structured.answers(self._attempts, request, ordered, live=live)
+
+        def ask(one: Request, live: bool) -> AsyncGenerator[Delta | Answer, None]:
+            return self._asked(one, self.choosing.candidates(one), live=live)
+
+        return cascade.answers(known, request, ask, live=live)
+
     # ---------------------------------------------------------------------------------------------- many, runs
 
     async def check(self, request: Request) -> None:
         """Raise if nobody could be asked this."""
-        plan.candidates(request, self._origins)
+        self.choosing.candidates(request)
 
     async def recall(
         self, requests: Sequence[Request], scope: str, keys: Sequence[bytes | None] | None = None
@@ -212,9 +228,15 @@ class Embedded:
         """Ask many questions through the providers' batches at half price; see `Bulks.run`."""
 
         def choose(request: Request) -> Choice:
+            if routers.of(request.model) is not None:
+                raise InvalidRequestError(
+                    "mode='provider_batch' asks one model; a router asks two.", details={"parameter": "mode"}
+                )
             targets, question = self._planning.of(request)
             cached = self._cached(request, question, time.time()) is not None
-            return Choice(self._order(request, targets)[0], question, request.id or new_id(), cached)
+            return Choice(
+                self.choosing.ordered(request, targets, live=False)[0], question, request.id or new_id(), cached
+            )
 
         self.check_process()
         run = Bulks(self, self._windows, self._ledger, choose, Till(self._ledger, self.budgets.shares))
@@ -242,7 +264,7 @@ class Embedded:
 
     async def worst_case(self, request: Request) -> float | None:
         """Return the most that any target of a question can cost."""
-        return plan.worst_case(plan.candidates(request, self._origins), request)
+        return plan.worst_case(self.choosing.candidates(request), request)
 
     @property
     def ledger(self) -> Ledger:
@@ -325,17 +347,9 @@ class Embedded:
         since = None if request.cache.ttl is None else now - request.cache.ttl
         return self._ledger.find([key], since=since, person=request.person).get(key)
 
-    def _order(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
-        if len(targets) == 1 and request.routing.max_cost is None:
-            return targets
-        latency: dict[tuple[str, str], float | None] = {}
-        if request.routing.latency_optimization:
-            recent = self._ledger.recent(time.time() - RECENT_SECONDS)
-            latency = {place: median for place, (_, _, median) in recent.items()}
-        return plan.ordered(targets, request, plan.Facts(self._health.is_open, latency))
-
     async def _record_failure(self, id: str, error: PRSMError) -> None:
         error.inference_id = id
+        self.choosing.speeds.heard(error.attempts)
         self._ledger.fail(id, error, completed=time.time(), attempts=error.attempts, partial=error.partial)
         await self._ledger.written()
 

@@ -39,7 +39,7 @@ class Health:
 
     def __init__(self) -> None:
         self._routes: dict[Route, _State] = {}
-        self._closed: dict[str, tuple[float, PRSMError]] = {}
+        self._closed: dict[tuple[str, int | None], tuple[float, PRSMError]] = {}
 
     def _state(self, target: Target) -> _State:
         where = route(target)
@@ -56,12 +56,12 @@ class Health:
     def answered(self, target: Target) -> None:
         state = self._state(target)
         state.failures, state.open_until = 0, 0.0
-        self._closed.pop(target.provider, None)
+        self._closed.pop((target.provider, target.member), None)
 
     def failed(self, target: Target, error: PRSMError) -> None:
         """Count a fault against the route; refused keys and empty accounts close the provider."""
         if error.closes_route:
-            self._closed[target.provider] = (time.monotonic() + CLOSED_SECONDS, error)
+            self._closed[target.provider, target.member] = (time.monotonic() + CLOSED_SECONDS, error)
         if error.status < 500:
             return  # throttled or refused: the provider is alive
         state = self._state(target)
@@ -83,11 +83,11 @@ class Health:
 
     def closed(self, target: Target) -> PRSMError | None:
         """Return why a provider is not asked at the moment, if it is not."""
-        until, error = self._closed.get(target.provider, (0.0, None))
+        until, error = self._closed.get((target.provider, target.member), (0.0, None))
         return error if until > time.monotonic() else None
 
     def forget(self, provider: str) -> None:
         """Forget what was seen of a provider: it has another key or another place now."""
-        self._closed.pop(provider, None)
+        self._closed = {place: why for place, why in self._closed.items() if place[0] != provider}
         for where in [where for where in self._routes if where.provider == provider]:
             del self._routes[where]

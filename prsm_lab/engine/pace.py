@@ -35,14 +35,15 @@ LOOK_SECONDS: Final = 1.0
 
 
 class Route(NamedTuple):
-    """What shares one limit: a model at a provider."""
+    """What shares one limit: a model at a provider, by one of its keys."""
 
     provider: str
     model: str
+    member: int | None = None
 
 
 def route(target: Target) -> Route:
-    return Route(target.provider, target.model)
+    return Route(target.provider, target.model, target.member)
 
 
 class _House:
@@ -307,7 +308,7 @@ class Pace:
     # --------------------------------------------------------------------------------------------------- helpers
 
     def _lane(self, target: Target) -> _Lane:
-        where = Route(target.provider, target.model)
+        where = route(target)
         lane = self._lanes.get(where)
         if lane is None:
             lane = self._lanes[where] = _Lane(where, self._houses[where.provider])

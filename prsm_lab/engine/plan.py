@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from prsm_lab import catalog
-from prsm_lab.catalog import hours, prices, quality
+from prsm_lab.catalog import hours, prices
+from prsm_lab.engine import routers, standards
+from prsm_lab.engine.standards import NO_GRADES
 from prsm_lab.errors import BudgetExceededError, InvalidRequestError, NotFoundError
 from prsm_lab.types import Capabilities, Model, Request, Strategy, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from prsm_lab.engine.standards import Grades
 
 _json = msgspec.json.Encoder(enc_hook=str).encode
 MOST_CHEAPER = 3
@@ -31,30 +35,38 @@ class Facts(NamedTuple):
     is_open: Callable[[Target], bool]
     """Has this target's breaker tripped?"""
     latency_ms: Mapping[tuple[str, str], float | None]
-    """Recent median latency by provider and model id."""
+    """Recent 95th percentile by provider and model id: of the latency, or of the time to the first piece."""
+    grades: Grades = NO_GRADES
+    """Measured qualities."""
+    explore: tuple[str, str] | None = None
+    """Under latency optimisation: the place that is tried first, because what is known of it is old."""
 
 
-def candidates(request: Request, origins: Mapping[str, str]) -> tuple[Target, ...]:
+def candidates(request: Request, origins: Mapping[str, str], grades: Grades = NO_GRADES) -> tuple[Target, ...]:
     """Name the targets that may answer: the requested model, its fallbacks, its cheaper or faster peers.
 
     Args:
         request: What is asked.
         origins: The providers there are, with where each really is.
+        grades: Measured qualities.
 
     Returns:
         Targets in the caller's order of preference, without duplicates; the first is the requested one.
 
     Raises:
-        NotFoundError: If the model is unknown (with the nearest names).
+        NotFoundError: If the model is unknown (with the nearest names), or a router.
         InvalidRequestError: If a provider is unknown, or a fallback has no comparable model or cannot take
             what the request uses.
     """
-    requested = _requested(request, origins)
+    if (known := routers.of(request.model)) is not None:
+        both = [_as(request, known.rule.strong), _as(request, known.rule.cheap)]
+        return tuple(dict.fromkeys(target for one in both for target in candidates(one, origins, grades)))
+    requested = requested_model(request, origins)
     chosen = [_target(requested, origins)]
     for step in request.routing.fallback:
         _add_fallback(chosen, step, requested, request, origins)
     if request.routing.cost_optimization or request.routing.latency_optimization:
-        peers = (_target(model, origins, peer=True) for model in _peers(requested, request, origins))
+        peers = (_target(model, origins, peer=True) for model in _peers(requested, request, origins, grades))
         chosen += [target for target in peers if not _contains(chosen, target)]
     return tuple(chosen) if request.routing.only is None else _permitted(chosen, request.routing.only)
 
@@ -68,7 +80,7 @@ def ordered(targets: tuple[Target, ...], request: Request, facts: Facts) -> tupl
     """
     routing, chosen = request.routing, list(targets)
     if routing.max_cost is not None:
-        chosen = [target for target in chosen if _affordable(target, request, routing.max_cost)]
+        chosen = [target for target in chosen if affordable(target, request, routing.max_cost)]
         if not chosen:
             raise BudgetExceededError(
                 f"No target can answer for at most ${routing.max_cost:g}: a request's worst case is its prompt plus "
@@ -91,7 +103,7 @@ def worst_case(targets: tuple[Target, ...], request: Request) -> float | None:
     Returns:
         None where a price is unknown, or nothing bounds the answer's length.
     """
-    worst = 0.0
+    worst, known = 0.0, routers.of(request.model)
     for target in targets:
         limit = request.options.max_tokens or target.capabilities.default_max_tokens or target.capabilities.max_output
         line = prices.line(target.name, target.provider)
@@ -101,13 +113,23 @@ def worst_case(targets: tuple[Target, ...], request: Request) -> float | None:
         if cost is None:
             return None
         worst = max(worst, cost)
-    return worst
+    return worst * (known.rule.calls if known is not None else 1)
 
 
 # ------------------------------------------------------------------------------------------------ candidates
 
 
-def _requested(request: Request, origins: Mapping[str, str]) -> Model:
+def _as(request: Request, model: str) -> Request:
+    return msgspec.structs.replace(request, model=model)
+
+
+def requested_model(request: Request, origins: Mapping[str, str]) -> Model:
+    """Return the model that a request means, at the provider that it means.
+
+    Raises:
+        NotFoundError: If there is no such model, or this client lacks its provider.
+        InvalidRequestError: If the provider is unknown, or has no comparable model.
+    """
     wanted = request.routing.provider
     if wanted is not None:
         _known(wanted, "provider", origins)
@@ -208,23 +230,26 @@ def _lacking(capabilities: Capabilities, request: Request) -> list[str]:
     return lacking
 
 
-def _peers(requested: Model, request: Request, origins: Mapping[str, str]) -> list[Model]:
-    """Living models of known price and of enough measured quality to stand in for the requested one."""
-    floor = request.routing.quality_threshold
-    if floor is None:
-        floor = quality.get(requested.name)
-    if floor is None:
+def _peers(requested: Model, request: Request, origins: Mapping[str, str], grades: Grades) -> list[Model]:
+    """Living models of known price and of enough quality to stand in for the requested one."""
+    bar = standards.bar(requested.name, request.routing, grades)
+    if bar is None:
         return []  # nothing says what would be good enough
-    return [
-        model
-        for model in catalog.all_models()
-        if model.provider in origins
-        and not catalog.is_retired(model)
-        and (known := quality.get(model.name)) is not None
-        and known >= floor
-        and prices.line(model) is not None
-        and not _lacking(model.capabilities, request)
-    ]
+    return [model for model in catalog.all_models() if unfit(model, request, origins, grades, bar) is None]
+
+
+def unfit(model: Model, request: Request, origins: Mapping[str, str], grades: Grades, bar: standards.Bar) -> str | None:
+    """Say why a model of the catalogue may not stand in for the requested one; None if it may."""
+    if model.provider not in origins:
+        return f"this client has no provider {model.provider!r}"
+    if catalog.is_retired(model):
+        return catalog.retirement_note(model)
+    if (lack := standards.below(model.name, request.routing.task, grades, bar)) is not None:
+        return lack
+    if prices.line(model) is None:
+        return "its price is not known: lab.prices.set gives it one"
+    lacking = _lacking(model.capabilities, request)
+    return f"it does not take {', '.join(lacking)}" if lacking else None
 
 
 def _target(model: Model, origins: Mapping[str, str], *, timeout: float | None = None, peer: bool = False) -> Target:
@@ -302,13 +327,15 @@ def _completion_tokens(target: Target, request: Request) -> int:
     return USUAL_COMPLETION if limit is None else limit
 
 
-def _expected_cost(target: Target, request: Request) -> float | None:
+def expected_cost(target: Target, request: Request) -> float | None:
+    """Return what a usual answer costs in USD; None where no price is known."""
     line = prices.line(target.name, target.provider)
     completion = min(_completion_tokens(target, request), USUAL_COMPLETION)
     return prices.worst_case(prompt_tokens(request), completion, line)
 
 
-def _affordable(target: Target, request: Request, cap: float) -> bool:
+def affordable(target: Target, request: Request, cap: float) -> bool:
+    """Tell whether a target's worst case is within a cap in USD; an unknown one is not."""
     line = prices.line(target.name, target.provider)
     worst = prices.worst_case(prompt_tokens(request), _completion_tokens(target, request), line)
     if worst is None:
@@ -323,27 +350,30 @@ def _rank(figure: float | None) -> tuple[bool, float]:
 
 def _optimised(chosen: list[Target], requested: Target, request: Request, facts: Facts) -> list[Target]:
     """Cheapest or fastest first, of those that are good enough; named fallbacks that are weaker stay fallbacks."""
-    good = [target for target in chosen if target == requested or _stands_in(target, requested, request)]
+    good = [target for target in chosen if target == requested or _stands_in(target, requested, request, facts.grades)]
     weaker = [target for target in chosen if target not in good]
     if request.routing.cost_optimization:
-        good.sort(key=lambda target: _rank(_expected_cost(target, request)))
+        good.sort(key=lambda target: _rank(expected_cost(target, request)))
         return _cut(good) + weaker
     latency = [(facts.latency_ms.get((target.provider, target.model)), target) for target in good]
     latency.sort(key=lambda pair: _rank(pair[0]))
-    return [
+    fast = [
         *(target for known, target in latency if known is not None or not target.peer),
         *weaker,
         *(target for known, target in latency if known is None and target.peer),  # nothing says that these are faster
     ]
+    fast.sort(key=lambda target: target not in good or (target.provider, target.model) != facts.explore)
+    return fast
 
 
-def _stands_in(target: Target, requested: Target, request: Request) -> bool:
+def _stands_in(target: Target, requested: Target, request: Request, grades: Grades) -> bool:
     """May optimisation put this target before the requested one? Peers by choice; a named one unless it is weaker."""
-    threshold, known = request.routing.quality_threshold, quality.get(target.name)
-    floor = quality.get(requested.name) if threshold is None else threshold
-    if target.peer or floor is None:
+    bar = standards.bar(requested.name, request.routing, grades)
+    if target.peer or bar is None:
         return True
-    return threshold is None if known is None else known >= floor
+    if standards.known(target.name, request.routing.task, grades) is None:
+        return request.routing.quality_threshold is None
+    return standards.below(target.name, request.routing.task, grades, bar) is None
 
 
 def _cut(chosen: list[Target]) -> list[Target]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from prsm_lab.engine import plan
 from prsm_lab.ledger import fingerprints
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from prsm_lab.types import Request, Target
 
@@ -36,11 +35,11 @@ class Planning:
     """Plans of an engine. Those of a run's questions hold from its beginning on, whatever the catalogue says later.
 
     Args:
-        origins: The providers there are, with where each really is; looked at anew for each plan.
+        candidates: Names who may answer a question.
     """
 
-    def __init__(self, origins: Mapping[str, str]) -> None:
-        self._origins = origins
+    def __init__(self, candidates: Callable[[Request], tuple[Target, ...]]) -> None:
+        self._candidates = candidates
         self._kinds: dict[tuple[Any, ...], _Kind] = {}
 
     def begin(self, run: str) -> None:
@@ -55,7 +54,7 @@ class Planning:
         """
         kind = self._known(request)
         if kind is None:
-            targets = plan.candidates(request, self._origins)
+            targets = self._candidates(request)
             kind = _Kind(_parts(request), targets, fingerprints.alike(request, _places(targets)))
             if _is_text(request):
                 if len(self._kinds) >= MOST:
@@ -72,7 +71,7 @@ class Planning:
         kind = self._known(request)
         if kind is not None:
             return Planned(kind.targets, kind.key(request))
-        targets = plan.candidates(request, self._origins)
+        targets = self._candidates(request)
         return Planned(targets, fingerprints.fingerprint(request, _places(targets)))
 
     def _known(self, request: Request) -> _Kind | None:

@@ -236,7 +236,7 @@ def again(request: Request, answer: Answer, wrong: str) -> Request:
 
 def summed(first: Answer, second: Answer, wrong: str) -> Answer:
     """Return the second answer with what both came to: usage is the sum, and the first one's time was waiting."""
-    usage = _both(first.reply.usage, second.reply.usage)
+    usage = both(first.reply.usage, second.reply.usage)
     return second._replace(
         reply=msgspec.structs.replace(second.reply, usage=usage),
         attempts=(*_marked(first.attempts, wrong), *second.attempts),
@@ -253,8 +253,8 @@ def paid(answer: Answer, line: PriceLine | None) -> float | None:
     return sum(known) if len(known) == len(costs) else None
 
 
-def _both(one: Usage, other: Usage) -> Usage:
-    """Two usages as one; what either does not say is unknown of both."""
+def both(one: Usage, other: Usage) -> Usage:
+    """Return two usages as one; what either does not say is unknown of both."""
     sums: dict[str, Any] = {}
     for name in Usage.__struct_fields__:
         here, there = getattr(one, name), getattr(other, name)

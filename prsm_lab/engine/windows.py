@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from prsm_lab.engine.balance import Pool
 from prsm_lab.engine.fleet import AWAY
 from prsm_lab.errors import ConflictError, InternalError
 
@@ -36,7 +37,13 @@ class Windows:
         self._closing: set[asyncio.Task[None]] = set()
 
     def __getitem__(self, name: str) -> Provider:
-        return self._here[name]
+        pool = self.pool(name)
+        return self._here[name] if pool is None else pool.members[0]
+
+    def pool(self, name: str) -> Pool | None:
+        """Return a provider's keys and endpoints, where it has several."""
+        window = self._here.get(name)
+        return window if isinstance(window, Pool) else None
 
     def origins(self) -> dict[str, str]:
         """Return where each provider really is."""
@@ -67,9 +74,22 @@ class Windows:
         here, fleet = self.of(target), AWAY.get()
         return here if fleet is None else fleet.window(target.provider, here.origin)
 
+    async def ready(self, target: Target) -> None:
+        """Load what a target's window is slow to load.
+
+        Raises:
+            PRSMError: If it cannot be asked: no key, moved.
+        """
+        window = self.through(target)
+        if isinstance(window, Pool) and target.member is not None:
+            window = window.members[target.member]
+        await window.ready()
+
     def account(self, target: Target) -> str:
         """Return a digest of where a target is and of the key that it is asked with: who shares its limits."""
         window = self._here.get(target.provider)
+        if isinstance(window, Pool):
+            window = window.members[target.member or 0]
         return str(getattr(window, "account", "") or getattr(window, "origin", ""))
 
     @contextmanager

@@ -122,7 +122,7 @@ def infer(
     >>> lab.infer("hi", model="gpt-4", client=client, progress=False)["response"].item()
     'Hello'
     """
-    return _wait(_single(prompt, model, system, options), options)
+    return waited(_single(prompt, model, system, options), options)
 
 
 async def ainfer(
@@ -171,7 +171,7 @@ def batch(
         )
     if "output" in options:
         return _write(output.Writing(data, options, lambda rows, o: one_model(rows, prompt, model, system, o)))
-    return _wait(one_model(data, prompt, model, system, options), options)
+    return waited(one_model(data, prompt, model, system, options), options)
 
 
 async def abatch(
@@ -233,7 +233,7 @@ def compare(
         return _write(
             output.Writing(data, options, lambda r, o: many_models(r, prompt, models, system, grid or {}, samples, o))
         )
-    return _wait(many_models(data, prompt, models, system, grid or {}, samples, options), options)
+    return waited(many_models(data, prompt, models, system, grid or {}, samples, options), options)
 
 
 async def acompare(
@@ -332,7 +332,8 @@ def _work(
     return work.Work(client, data, ways, system=system, question=question, plan=plan, index=index, engine=engine)
 
 
-def _wait(asked: work.Work, options: Running) -> pd.DataFrame:
+def waited(asked: work.Work, options: Running) -> pd.DataFrame:
+    """Run a work to its frame, and paint the bar meanwhile."""
     if options.get("background"):
         return cast("pd.DataFrame", background.begin(asked))  # who passes background=True knows that it is a Job
     with progress.shown(asked.tally, wanted=asked.plan.progress) as bar:

@@ -19,7 +19,6 @@ import msgspec
 import prsm_lab
 from prsm_lab.client import compose
 from prsm_lab.client.worker import work
-from prsm_lab.engine import plan
 from prsm_lab.engine.fleet import AWAY, Fleet
 from prsm_lab.errors import InvalidRequestError, ProviderError
 
@@ -138,10 +137,10 @@ async def over(
         InvalidRequestError: If no worker can do it: other versions, code that cannot travel.
         ProviderError: If the workers are gone for good; what was answered is kept.
     """
-    origins = getattr(client.engine, "origins", None)
-    if origins is None:
+    choosing = getattr(client.engine, "choosing", None)
+    if choosing is None:
         raise _refused("engine= spreads what this process asks; a share server asks itself. Leave it out.")
-    needs = sorted({target.provider for one in templates for target in plan.candidates(one, origins)})
+    needs = sorted({target.provider for one in templates for target in choosing.candidates(one)})
     places = client.outfit.places
     if client.reach is not None:
         places = compose.places(client.reach.accesses)

@@ -190,7 +190,7 @@ def _line(part: pd.DataFrame, known: reading.Reading, scores: Sequence[str], tru
         "completion_tokens": _sum(completion),
         "tokens_per_s": float(said[timed].sum() / seconds[timed].sum()) if timed.any() else None,
         "cached": _mean(known(answered, "cached")),
-        "other_model": _others(answered, known),
+        "other_model": sum(other_model(answered, known)),
     }
 
 
@@ -203,15 +203,14 @@ def _sum(values: pd.Series[Any]) -> int | None:
     return int(values.sum()) if values.notna().any() else None
 
 
-def _others(answered: pd.DataFrame, known: reading.Reading) -> int:
-    """Rows whose answer came from another model than was asked, by the name that served."""
+def other_model(results: pd.DataFrame, known: reading.Reading) -> list[bool]:
+    """Return for each row whether another model answered than was asked, by the name that served."""
     from prsm_lab import catalog
 
-    count = 0
-    for asked, served in zip(known(answered, "model"), known(answered, "served_model"), strict=True):
-        if isinstance(asked, str) and isinstance(served, str):
-            count += not _same(asked, served, catalog)
-    return count
+    return [
+        isinstance(asked, str) and isinstance(served, str) and not _same(asked, served, catalog)
+        for asked, served in zip(known(results, "model"), known(results, "served_model"), strict=True)
+    ]
 
 
 def _same(asked: str, served: str, catalog: Any) -> bool:

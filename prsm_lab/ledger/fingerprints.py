@@ -85,7 +85,8 @@ def _who(routing: Routing) -> tuple[Any, ...]:
         routing.max_cost,
         routing.quality_threshold,
         routing.on_unsupported,
-        *(() if routing.only is None else (routing.only,)),  # a field of later: older digests stay as they are
+        *(() if routing.only is None else (routing.only,)),  # fields of later: older digests stay as they are
+        *(() if routing.task is None else ({"task": routing.task},)),
     )
 
 

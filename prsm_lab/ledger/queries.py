@@ -25,8 +25,9 @@ WHERE id = ?
 """
 
 ATTEMPT: Final = """
-INSERT INTO attempt (inference_id, n, provider, model, started, latency_ms, error_code, error, maybe_billed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO attempt
+  (inference_id, n, provider, model, started, latency_ms, error_code, error, maybe_billed, ttft_ms, member)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (inference_id, n) DO UPDATE
 SET provider = excluded.provider, model = excluded.model, started = excluded.started,
     latency_ms = excluded.latency_ms, error_code = excluded.error_code, error = excluded.error,

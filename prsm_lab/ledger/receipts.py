@@ -18,8 +18,8 @@ MANY: Final = """
 SELECT * FROM inference WHERE id IN ({listed}) AND (CAST(:person AS TEXT) IS NULL OR person = :person)
 """
 KNOCKS: Final = """
-SELECT inference_id, n, provider, model, started, latency_ms, error_code, error, maybe_billed FROM attempt
-WHERE inference_id IN ({listed}) ORDER BY inference_id, n
+SELECT inference_id, n, provider, model, started, latency_ms, error_code, error, maybe_billed, ttft_ms, member
+FROM attempt WHERE inference_id IN ({listed}) ORDER BY inference_id, n
 """
 MOST_AT_ONCE: Final = 2000
 _price = msgspec.json.Decoder(PriceLine).decode
@@ -51,6 +51,7 @@ def _attempt(row: Row) -> Attempt:
     return Attempt(
         provider=row["provider"], model=row["model"], started=row["started"], latency_ms=row["latency_ms"],
         error_code=row["error_code"], error=row["error"], maybe_billed=bool(row["maybe_billed"]),
+        ttft_ms=row["ttft_ms"], member=row["member"],
     )  # fmt: skip
 
 

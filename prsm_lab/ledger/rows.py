@@ -83,9 +83,10 @@ def failed(id: str, error: PRSMError, when: float, partial: Reply | None) -> tup
 
 def knocks(id: str, attempts: Sequence[Attempt]) -> list[tuple[Any, ...]]:
     return [
-        (id, n, a.provider, a.model, a.started, a.latency_ms, a.error_code, _escaped(a.error), a.maybe_billed)
+        (id, n, a.provider, a.model, a.started, a.latency_ms, a.error_code, _escaped(a.error), a.maybe_billed,
+         a.ttft_ms, a.member)
         for n, a in enumerate(attempts)
-    ]
+    ]  # fmt: skip
 
 
 def inference(row: Row) -> Inference | None:

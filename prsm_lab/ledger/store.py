@@ -309,13 +309,6 @@ class Ledger:
 
         return report(self._connection, query)
 
-    def recent(self, since: float) -> dict[tuple[str, str], tuple[int, int, float | None]]:
-        """Return attempts, failures and median latency in ms of each (provider, model) since a Unix time."""
-        self._ready()
-        from prsm_lab.ledger.usage import recent
-
-        return recent(self._connection, since)
-
     # -------------------------------------------------------------------------------------------------- helpers
 
     @property

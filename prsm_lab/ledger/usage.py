@@ -9,16 +9,17 @@ from __future__ import annotations
 import datetime
 import math
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from prsm_lab.types import Query, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from prsm_lab.ledger.database import Database, Row
+    from prsm_lab.types import Attempt
 
 ROWS: Final = """
 SELECT created, status, coalesce(model, requested_model) AS model, provider, prompt_tokens, completion_tokens, cost,
@@ -32,7 +33,10 @@ WHERE status <> 'running' AND (error_code IS NULL OR error_code <> 'cancelled')
   AND (CAST(:person AS TEXT) IS NULL OR person = :person)
 """
 
-KNOCKS: Final = "SELECT provider, model, latency_ms, error_code FROM attempt WHERE started >= ?"
+KNOCKS: Final = """
+SELECT provider, model, started, latency_ms, ttft_ms, error_code FROM attempt WHERE started >= ?
+ORDER BY started DESC LIMIT 20000
+"""
 
 
 def report(connection: Database, query: Query) -> Report:
@@ -103,15 +107,40 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
-def recent(connection: Database, since: float) -> dict[tuple[str, str], tuple[int, int, float | None]]:
-    """Return attempts, failures and median latency in ms by (provider, model id)."""
-    groups: defaultdict[tuple[str, str], list[tuple[float | None, str | None]]] = defaultdict(list)
-    for row in connection.execute(KNOCKS, (since,)):
-        groups[row["provider"], row["model"]].append((row["latency_ms"], row["error_code"]))
-    return {place: _route(knocks) for place, knocks in groups.items()}
+class Speed(NamedTuple):
+    """How fast a place answered lately."""
+
+    last: float
+    """Unix time of the last attempt, whatever came of it."""
+    latencies: tuple[float, ...]
+    """ms of the answers, the oldest first."""
+    firsts: tuple[float, ...]
+    """ms to the first piece, of those that were asked for live."""
+
+    def then(self, attempt: Attempt, most: int) -> Speed:
+        """Return it after one more attempt; so many answers count at most."""
+        last = max(self.last, attempt.started)
+        if attempt.error_code is not None or attempt.latency_ms is None:
+            return self._replace(last=last)
+        first = () if attempt.ttft_ms is None else (attempt.ttft_ms,)
+        return Speed(last, (*self.latencies, attempt.latency_ms)[-most:], (*self.firsts, *first)[-most:])
+
+    def figure(self, *, live: bool) -> float | None:
+        """Return the 95th percentile: of the time to the first piece where that counts and is known, else of the
+        latency; None where no attempt answered."""
+        return percentile(sorted(self.firsts if live and self.firsts else self.latencies), 0.95)
 
 
-def _route(knocks: Iterable[tuple[float | None, str | None]]) -> tuple[int, int, float | None]:
-    knocks = list(knocks)
-    latencies = sorted(latency for latency, fault in knocks if fault is None and latency is not None)
-    return len(knocks), sum(1 for _, fault in knocks if fault is not None), percentile(latencies, 0.5)
+def paces(connection: Database, since: float, most: int) -> dict[tuple[str, str], Speed]:
+    """Return how fast each (provider, model id) answered since a Unix time, of so many latest answers at most."""
+    found: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in connection.execute(KNOCKS, (since,)):  # the latest first
+        if len(lately := found[row["provider"], row["model"]]) < most:
+            lately.append(row)
+    return {place: _speed(list(reversed(lately))) for place, lately in found.items()}
+
+
+def _speed(knocks: Sequence[Row]) -> Speed:
+    answered = [row for row in knocks if row["error_code"] is None and row["latency_ms"] is not None]
+    firsts = tuple(row["ttft_ms"] for row in answered if row["ttft_ms"] is not None)
+    return Speed(max(row["started"] for row in knocks), tuple(row["latency_ms"] for row in answered), firsts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 from typing import TYPE_CHECKING, Any
 
 from prsm_lab.errors import ProviderError, PRSMError
@@ -153,3 +154,18 @@ def _text(message: Message) -> str:
     if isinstance(content, str):
         return content
     return " ".join(part.get("text", "") for part in content or () if isinstance(part, dict))
+
+
+def judged(judge: Callable[[dict[str, Any]], Any], row: dict[str, Any]) -> float:
+    """Ask a scorer of an answer; NaN where it raises or says no number: then the answer is not trusted.
+
+    Args:
+        judge: The scorer.
+        row: `{"prompt": …, "response": …}`.
+    """
+    if not row["response"]:
+        return math.nan
+    try:
+        return float(judge(row))
+    except Exception:  # noqa: BLE001 -- somebody else's scorer: its fault costs a call of the strong model, not the row
+        return math.nan

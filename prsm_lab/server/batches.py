@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 from starlette.responses import StreamingResponse
 
-from prsm_lab import catalog
 from prsm_lab.catalog import prices
+from prsm_lab.engine import strategies
 from prsm_lab.engine.embedded import new_id
 from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.server import reading, replies, streams
-from prsm_lab.types import Strategy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 MOST: Final = 10_000
 CONCURRENCY: Final = 16
-STRATEGIES: Final = ("best_available", "cheapest", "fastest", "none")
 _line = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -56,11 +54,7 @@ def read(visit: Visit, body: JSON) -> Batch:
             "parallel must be true, false, or a number of requests at once.",
             details={"parameter": "parallel", "expected_type": "boolean"},
         )
-    if strategy not in STRATEGIES:
-        raise InvalidRequestError(
-            f"fallback_strategy must be one of {', '.join(STRATEGIES)}.",
-            details={"parameter": "fallback_strategy", "expected_type": "string"},
-        )
+    strategies.check(strategy)
     most = CONCURRENCY if parallel is True else max(1, int(parallel))
     return Batch(
         ids=[str(one["id"])[:200] if isinstance(one, dict) and one.get("id") is not None else None for one in requests],
@@ -77,32 +71,16 @@ def _question(visit: Visit, one: object, position: int, strategy: str) -> Reques
                 details={"parameter": f"requests[{position}]", "expected_type": "object"},
             )
         fields = {name: value for name, value in one.items() if name != "id"}
-        return _with(reading.question(visit.house, visit.key, fields, id=new_id()), fields, strategy, visit.key)
+        asked = reading.question(visit.house, visit.key, fields, id=new_id())
+        return strategies.applied(asked, strategy, fields, lambda model: _fit(asked, visit.key, model))
     except PRSMError as error:
         return error
 
 
-def _with(request: Request, fields: JSON, strategy: str, key: Key) -> Request:
-    """Apply the batch's strategy where a question says nothing of its own."""
-    routing = request.routing
-    if strategy == "cheapest" and "cost_optimization" not in fields:
-        routing = msgspec.structs.replace(routing, cost_optimization=True)
-    elif strategy == "fastest" and "latency_optimization" not in fields:
-        routing = msgspec.structs.replace(routing, latency_optimization=True)
-    elif strategy == "best_available" and not routing.fallback:
-        model = catalog.find(request.model, routing.provider if routing.provider not in catalog.BUILT_IN else None)
-        others = [name for name in catalog.BUILT_IN if name not in (model.provider, "local")]
-        steps = tuple(Strategy(provider=name) for name in others if _fit(request, key, catalog.equivalent(model, name)))
-        routing = msgspec.structs.replace(routing, fallback=steps)
-    elif strategy == "none" and not ({"fallback_providers", "fallback_config"} & set(fields)):
-        routing = msgspec.structs.replace(routing, fallback=())
-    return msgspec.structs.replace(request, routing=routing)
-
-
-def _fit(request: Request, key: Key, model: Model | None) -> bool:
+def _fit(request: Request, key: Key, model: Model) -> bool:
     """May this key ask the comparable model? A metered one only where the price is known."""
     only = request.routing.only
-    if model is None or (only is not None and model.name not in only):
+    if only is not None and model.name not in only:
         return False
     return key.credits is None or prices.line(model) is not None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from prsm_lab import presets
-from prsm_lab.server.batches import MOST, STRATEGIES
+from prsm_lab.engine.strategies import STRATEGIES
+from prsm_lab.server.batches import MOST
 from prsm_lab.server.keys import SCOPES, TIERS
 from prsm_lab.server.openai import MOST_CHOICES, MOST_LOGPROBS
 from prsm_lab.server.reading import EXTRAS, LONGEST_SECONDS
@@ -173,6 +174,7 @@ _OPTIONS: Final[JSON] = {
     "cost_optimization": either("May a cheaper model answer?", flag(), _COST, {"type": "null"}),
     "latency_optimization": maybe(flag("May a faster provider answer?")),
     "quality_threshold": maybe(number("Under optimisation: the least quality.", minimum=0, maximum=1)),
+    "task": maybe(text("What kind of question it is: qualities measured at it count.", minLength=1, maxLength=100)),
     "cache_config": either("May an earlier answer to the same question serve?", flag(), _CACHE, {"type": "null"}),
     "on_unsupported": choice(("refuse", "drop"), "An option that the model does not take is an error, or left out."),
     "timeout": maybe(

@@ -12,7 +12,7 @@ from prsm_lab.types.asked import CachePolicy, Capabilities, Options, Request, Ro
 from prsm_lab.types.base import JSON, FinishReason, Message, Value
 from prsm_lab.types.judged import Vote, Winner
 from prsm_lab.types.keyed import Key, Limits
-from prsm_lab.types.known import Model, PriceLine, Query, Record, Report, Run
+from prsm_lab.types.known import Grade, Model, PriceLine, Query, Record, Report, Run
 from prsm_lab.types.spent import Allowance
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Cost",
     "Delta",
     "FinishReason",
+    "Grade",
     "Inference",
     "Key",
     "Limits",

@@ -116,6 +116,10 @@ class Attempt(Value, frozen=True, kw_only=True, gc=False):
     retry_after: float | None = None
     maybe_billed: bool = False
     """The request was sent and its answer lost: the provider may charge for it."""
+    ttft_ms: float | None = None
+    """Time to the first piece, where it was asked for live."""
+    member: int | None = None
+    """Which of the provider's keys and endpoints was asked, from 0; None: it has one."""
 
 
 class Cost(Value, frozen=True, kw_only=True, gc=False):

@@ -60,7 +60,10 @@ class Routing(Value, frozen=True, kw_only=True):
     max_cost: float | None = None
     """Targets whose worst case for this request is dearer, in USD, are left out."""
     quality_threshold: float | None = None
-    """Under optimisation: only models whose quality prior is at least this, 0 to 1."""
+    """Under optimisation: only models whose quality is at least this, 0 to 1. A prior as it was published; of a quality
+    measured at the task, the lower end of its interval."""
+    task: str | None = None
+    """What kind of question it is: qualities measured at this task come before published ones."""
     only: tuple[str, ...] | None = None
     """The models that may answer, by the catalogue's names; None: all."""
     on_unsupported: Literal["refuse", "drop"] = "refuse"
@@ -147,5 +150,7 @@ class Target(Value, frozen=True, kw_only=True):
     """Seconds for this target alone, from `fallback_config`."""
     peer: bool = False
     """Joined under optimisation; the caller named neither it nor its provider's stand-in."""
+    member: int | None = None
+    """Which of the provider's keys and endpoints, from 0; None: it has one, or it is not chosen yet."""
     origin: str = ""
     """Where the provider really is (`https://api.openai.com/v1`); answers of different origins never mix."""

@@ -197,6 +197,28 @@ class PriceLine(Value, frozen=True, kw_only=True):
     date: str = ""
 
 
+class Grade(Value, frozen=True, kw_only=True):
+    """How good a model was measured to be at a task, 0 to 1."""
+
+    task: str
+    model: str
+    """In the catalogue's name."""
+    value: float
+    """Mean score."""
+    low: float | None
+    """Ends of its 95 % interval; None: one row has none."""
+    high: float | None
+    n: int
+    """Rows with a score."""
+    failed: int
+    """Rows without an answer; they are in no mean."""
+    score: str
+    source: str
+    simulated: bool
+    created: float
+    """Unix time, seconds."""
+
+
 class Model(Value, frozen=True, kw_only=True):
     """One row of the catalogue."""
 
