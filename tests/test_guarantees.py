@@ -130,12 +130,14 @@ def test_under_the_hypothesis_the_evidence_is_one_on_average():
 
 def test_a_dip_on_the_way_ends_the_way():
     """Thresholds behind the first that is not proved are not looked at, however good they seem."""
-    signal = np.repeat([3.0, 2.0, 1.0], 200)
-    cheap = np.repeat([1.0, 0.0, 1.0], 200)
-    strong = np.repeat([1.0, 1.0, 0.0], 200)
+    rows = [200, 200, 900]
+    signal, cheap, strong = (
+        np.repeat(figures, rows) for figures in ([3.0, 2.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0])
+    )
     chosen = keeping(cheap, strong, signal, quality=0.9, confidence=0.9, thresholds=[3.0, 2.0, 1.0])
 
-    assert (chosen.threshold, chosen.share) == (3.0, 1 / 3)
+    assert (chosen.threshold, chosen.share) == (3.0, 200 / 1300)
+    assert guarantees.log_wealth(cheap, strong, signal, np.array([1.0]), quality=0.9, confidence=0.9)[0] > 5
 
 
 @given(st.integers(1, 60), st.floats(0.5, 0.99), st.integers(0, 2**32 - 1))

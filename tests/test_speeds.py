@@ -28,6 +28,7 @@ def test_the_95th_percentile_counts_not_the_middle():
 def test_failures_say_when_a_place_was_asked_and_nothing_of_its_speed():
     """A fault that comes at once is no speed."""
     known = Speed(0.0, (), ()).then(knock(5.0, 1.0, error_code="timeout"), 3)
+    assert known == Speed(5.0, (), ())
     for n in range(5):
         known = known.then(knock(10.0 + n, 100.0 + n, ttft_ms=float(n)), 3)
 

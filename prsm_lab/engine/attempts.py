@@ -242,8 +242,7 @@ class Attempts:
         if error.details.get("not_sent") and not keys_own:  # says nothing of who would have been asked
             return Step("stop") if last else Step("next")
         self.balance.failed(target, error)
-        deadly = error.verdict == "stop" or (knock.spoke and knock.request.routing.mid_stream == "stop")
-        other = not deadly and time.monotonic() < deadline and self.balance.others(target, tried)
+        other = error.verdict != "stop" and time.monotonic() < deadline and self.balance.others(target, tried)
         if error.details.get("not_sent"):
             return Step("other") if other else Step("stop") if last else Step("next")
         if error.details.get("kind") == LOST:  # it says nothing of the provider: another worker asks
