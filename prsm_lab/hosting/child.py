@@ -156,8 +156,8 @@ def _ended(process: subprocess.Popen[bytes] | None, room: str) -> None:
 
 
 def _failed(said: str) -> ProviderError:
-    memory = any(word in said for word in ("MemoryError", "allocate memory", "not enough memory", "ended (-9)"))
-    remedy = " It needs more memory than it may have: pass memory= (bytes)." if memory else ""
+    memory = any(word in said for word in ("MemoryError", "allocate memory", "not enough memory", "ended ("))
+    remedy = " If it needs more memory than it may have, pass memory= (bytes)." if memory else ""
     return ProviderError(
         f"The model could not be loaded: {said[:400]}.{remedy}",
         provider="local", details={"kind": "memory" if memory else "weights"}, verdict="next", max_retries=0,
