@@ -647,6 +647,43 @@ def test_a_model_of_the_hub_cannot_be_had_offline(monkeypatch):
         local.load("somebody/some-model")
 
 
+class Characters:
+    """A tokenizer of one token a character, as `tokenizers` has them."""
+
+    def encode(self, text, *, add_special_tokens):
+        return type("Encoding", (), {"ids": [ord(sign) for sign in text]})()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "messages", "text"),
+    [
+        ({"turns_end": True, "eos_token": "|"}, ["hi", "hello", "bye"], "hi|hello|bye|"),
+        ({}, ["The capital of France is"], "The capital of France is"),
+        ({}, ["hi", "hello"], "hi\nhello\n"),
+        ({}, [[{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]], "ab"),
+    ],
+    ids=["as DialoGPT", "one text is continued", "lines", "parts"],
+)
+def test_a_model_without_a_template_continues_text(tokens, messages, text):
+    """DialoGPT's turns end with its end-of-text token, which its settings show."""
+    made = object.__new__(words.Words)
+    made._tokenizer, made._template, made._tokens = Characters(), None, tokens
+
+    assert "".join(map(chr, made.encoded([{"role": "user", "content": one} for one in messages]))) == text
+
+
+def test_what_registered_models_replaced_comes_back():
+    """A model that is known and was loaded under its name is still known when it is unloaded."""
+    from prsm_lab.types import Model
+
+    known = catalog.find("local/smollm2-135m")
+    catalog.register(Model(name="local/smollm2-135m", provider="local", id="other"))
+    replaced = catalog.find("local/smollm2-135m").id
+    catalog.forget("local", "local/smollm2-135m")
+
+    assert (replaced, catalog.find("local/smollm2-135m")) == ("other", known)
+
+
 def test_questions_are_answered_together():
     """Rows that are ready share a step; a newcomer joins, who is done leaves: the order of events of a batch, with a
     model that counts."""

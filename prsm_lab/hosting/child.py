@@ -62,6 +62,8 @@ class Child:
         self, kind: Kind, path: Path, name: str, *, threads: int = 1, memory: int | None = None, context: int = 2048,
         rows: int = 2,
     ) -> None:  # fmt: skip
+        if os.name == "nt":
+            raise _failed("models run in a process of their own on Linux and macOS only")
         self.kind = kind
         self._room = tempfile.mkdtemp(prefix="prsm-lab-")
         self.end = weakref.finalize(self, _ended, None, self._room)
