@@ -81,8 +81,9 @@ class LocalModel(NamedTuple):
 
     @property
     def running(self) -> bool:
-        """Is it there? A process of its own may have been ended."""
-        return not isinstance(self.server, Child) or self.server.running
+        """Is it there? It may have been unloaded, and a process of its own may have been ended."""
+        kept = _loaded.get((os.getpid(), self.path)) is self
+        return kept and (not isinstance(self.server, Child) or self.server.running)
 
     @property
     def at_once(self) -> int:
@@ -236,7 +237,8 @@ def load(model: str | Path, *, name: str | None = None, threads: int = 1, memory
             register(hosted)
         else:
             _named[name or made.name] = path
-            _register(name or made.name, path, made)
+            if (name or made.name) not in KNOWN:
+                _register(name or made.name, path, made)
         return made
 
 

@@ -131,15 +131,19 @@ def _at_hub(id: str) -> Model:
 
 
 _registered: dict[str, Model] = {}
+_replaced: dict[str, Model] = {}
+"""What `models.toml` says of models that were registered anew."""
 _ways: dict[str, str | None] = {}
 """By provider that was connected: whose ways it has (see `presets`)."""
 
 
 def register(model: Model, *, preset: str | None = None) -> None:
     """Add a model of one's own, or replace what the catalogue says of one, for this process."""
+    book = _book()
+    if model.name in book.models and model.name not in _registered:
+        _replaced[model.name] = book.models[model.name]
     _registered[model.name] = model
     _ways[model.provider] = preset
-    book = _book()
     book.models[model.name] = model
     for alias in (model.name, *model.aliases):
         book.names[alias.casefold()] = model.name
@@ -152,7 +156,9 @@ def forget(provider: str, name: str | None = None) -> None:
     gone = [one for one in _registered.values() if one.provider == provider and name in (None, one.name)]
     for model in gone:
         del _registered[model.name]
-        book.models.pop(model.name, None)
+        del book.models[model.name]
+        if model.name in _replaced:
+            book.models[model.name] = _replaced.pop(model.name)
     left = {alias: to for alias, to in book.names.items() if to in book.models}
     book.names.clear()
     book.names.update(left)

@@ -65,7 +65,8 @@ def unpack(archive: Path, into: Path, *, most_bytes: int) -> list[Path]:
             turned out larger than the archive says: what was written is for the caller to throw away.
     """
     written = []
-    for member in _checked(_members(archive), most_bytes):
+    most = min(most_bytes, archive.stat().st_size * LARGEST_RATIO + _SMALL)
+    for member in _checked(_members(archive), most):
         target = into / member.name
         with member.opened() as packed, target.open("xb") as out:
             _copy(packed, out, member)
@@ -130,7 +131,7 @@ def _of_tar(archive: tarfile.TarFile, size: int) -> Iterator[Member]:
         if not (info.isreg() or info.isdir()) or info.issparse():
             raise refused(info.name[:80], "it is a link or a device", "archive")
         total += info.size
-        if total > max(size, _SMALL) * LARGEST_RATIO:
+        if total > size * LARGEST_RATIO + _SMALL:
             raise refused(info.name[:80], f"the archive grows more than {LARGEST_RATIO}-fold", "archive")
         if info.isreg():
             yield Member(info.name, info.size, info.size, partial(_extracted, archive, info))

@@ -62,6 +62,8 @@ class Child:
         self, kind: Kind, path: Path, name: str, *, threads: int = 1, memory: int | None = None, context: int = 2048,
         rows: int = 2,
     ) -> None:  # fmt: skip
+        if os.name == "nt":
+            raise _failed("models run in a process of their own on Linux and macOS only")
         self.kind = kind
         self._room = tempfile.mkdtemp(prefix="prsm-lab-")
         self.end = weakref.finalize(self, _ended, None, self._room)
@@ -156,8 +158,8 @@ def _ended(process: subprocess.Popen[bytes] | None, room: str) -> None:
 
 
 def _failed(said: str) -> ProviderError:
-    memory = any(word in said for word in ("MemoryError", "allocate memory", "not enough memory", "ended (-9)"))
-    remedy = " It needs more memory than it may have: pass memory= (bytes)." if memory else ""
+    memory = any(word in said for word in ("MemoryError", "allocate memory", "not enough memory", "ended ("))
+    remedy = " If it needs more memory than it may have, pass memory= (bytes)." if memory else ""
     return ProviderError(
         f"The model could not be loaded: {said[:400]}.{remedy}",
         provider="local", details={"kind": "memory" if memory else "weights"}, verdict="next", max_retries=0,
