@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 TYPES: Final[dict[str, str]] = {
     "row": "Int64", "inference_id": "string", "source_id": "string", "n": "Int64", "provider": "string",
     "model": "string", "started": "datetime64[ns, UTC]", "latency_ms": "Float64", "error_code": "string",
-    "error": "string", "maybe_billed": "boolean", "retry_after": "Float64", "requested_model": "string",
-    "answered_model": "string", "served_model": "string", "status": "string", "queued_ms": "Float64",
+    "error": "string", "maybe_billed": "boolean", "retry_after": "Float64", "ttft_ms": "Float64",
+    "member": "Int64", "requested_model": "string", "answered_model": "string",
+    "served_model": "string", "status": "string", "queued_ms": "Float64",
     "cost": "float64", "price": "string", "price_source": "string", "structured": "string", "dropped": "object",
 }  # fmt: skip
 """Name to pandas type, in the order of the frame."""
@@ -38,7 +39,9 @@ def receipts(results: pd.DataFrame, *, client: Client | None = None) -> pd.DataF
         Rows that share an answer (equal questions, an earlier run) have the same `inference_id`. `queued_ms`, `cost`
         (USD), `price` (USD per million tokens, its source and date beside it), `structured` (how a fitting answer was
         asked for) and `dropped` (options that were left out) are of the whole question and the same in all its rows.
-        `retry_after` (seconds) is known of questions that were answered. What the ledger does not know is NA.
+        `retry_after` (seconds) is known of questions that were answered, `ttft_ms` of those that were asked live;
+        `member` says which of a provider's keys and endpoints was asked, where it has several. What the ledger does not
+        know is NA.
 
     Raises:
         InvalidRequestError: If the frame has no column `inference_id`.
@@ -90,6 +93,7 @@ def _knock(attempt: Attempt) -> dict[str, Any]:
         "provider": attempt.provider, "model": attempt.model, "started": attempt.started,
         "latency_ms": attempt.latency_ms, "error_code": attempt.error_code, "error": attempt.error,
         "maybe_billed": attempt.maybe_billed, "retry_after": attempt.retry_after,
+        "ttft_ms": attempt.ttft_ms, "member": attempt.member,
     }  # fmt: skip
 
 
