@@ -116,11 +116,12 @@ def test_a_batchs_strategy_is_for_questions_that_say_nothing_of_their_own(client
     ]
     best, none = (client.inference.batch(asked, fallback_strategy=name) for name in ("best_available", "none"))
     emu.clear()
-    cheap = client.inference.batch([{**asked[0], "quality_threshold": 0.8}], fallback_strategy="cheapest")
+    mixed = [{**asked[0], "quality_threshold": 0.8}, {**asked[0], "cost_optimization": False}]
+    cheap = client.inference.batch(mixed, fallback_strategy="cheapest")
 
     assert [item.inference.provider for item in best] == ["anthropic", "huggingface"]
     assert [item.error is None for item in none] == [False, True]
-    assert cheap[0].inference.cost.savings > 0
+    assert (cheap[0].inference.cost.savings > 0, cheap[1].inference.model) == (True, "gpt-4.1")
     with pytest.raises(errors.InvalidRequestError, match="one of best_available, cheapest, fastest, none"):
         client.inference.batch(asked, fallback_strategy="best")
 
@@ -227,8 +228,13 @@ def test_what_cannot_be_planned_says_why(client, model, options, says):
 
 
 def test_a_share_servers_client_cannot_look_into_its_plans():
-    """Nor measure qualities there."""
+    """Nor measure qualities there, nor use a router of this process."""
     with lab.Client(api_key="k", base_url="http://127.0.0.1:9") as remote:
-        for act in (lambda: lab.plan("gpt-4", "hi", client=remote), lambda: lab.quality.table(client=remote)):
+        acts = (
+            lambda: lab.plan("gpt-4", "hi", client=remote),
+            lambda: lab.quality.table(client=remote),
+            lambda: lab.route(["a"], "{text}", cheap="gpt-4o", strong="gpt-4", score="exact", client=remote),
+        )
+        for act in acts:
             with pytest.raises(errors.InvalidRequestError, match="share server"):
                 act()

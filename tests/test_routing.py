@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 import prsm_lab as lab
-from prsm_lab import emulator, errors
-from prsm_lab.engine import routers, signals
+from prsm_lab import ask, emulator, errors
+from prsm_lab.engine import portal, routers, signals
 from prsm_lab.engine.routers import Rule
+from prsm_lab.frames import routing
 from prsm_lab.frames.router import Report
-from prsm_lab.types import Reply, Usage
+from prsm_lab.types import Reply, Request, Usage
 
 pytestmark = pytest.mark.filterwarnings("ignore:No price is known", "ignore:.*has a price but does not say")
 
@@ -161,6 +162,7 @@ def test_a_router_answers_frames_like_a_model(client):
     assert found["attempts"].tolist() == [1, 2, 1] * 2
     assert again.attrs["prsm"]["totals"]["spent_usd"] == 0
     assert lab.infer("hi", model=one, client=client, progress=False)["model"].item() == str(one)
+    assert lab.summarize(found)["other_model"].tolist() == [0, 0, 0]
     assert set(lab.load(found.attrs["prsm"]["run"], client=client)["model"]) == {str(one), str(other), STRONG}
 
 
@@ -169,9 +171,11 @@ def test_a_cap_holds_for_all_that_a_cascade_asks(client):
     router = lab.Router(rule(threshold=None), REPORT)
     dear = lab.batch(["a"], "{text}", model=router, client=client, max_tokens=500, max_cost=0.004, progress=False)
     plan = lab.plan(router, "a", client=client, max_tokens=500)
+    asked = ask.conversation(client.question(router, max_tokens=500), "a")
 
     assert dear["error_code"].tolist() == ["budget_exceeded"]
     assert plan["worst_cost"].max() > 0.004 - plan["worst_cost"].min()
+    assert portal.call(client.engine.worst_case(asked)) >= plan["worst_cost"].sum()
 
 
 @pytest.mark.parametrize(
@@ -198,6 +202,16 @@ def test_a_providers_batch_asks_one_model_not_a_router(client):
     assert "a router asks two" in found["error"].item()
 
 
+def test_a_batchs_strategy_finds_the_comparable_models_of_the_strong_one(client):
+    """A router has none itself."""
+    from prsm_lab.engine import strategies
+
+    request = Request(model=routers.register(rule()), messages=())
+    made = strategies.applied(request, "best_available", (), lambda model: True)
+
+    assert [step.provider for step in made.routing.fallback] == ["anthropic", "huggingface"]
+
+
 # ------------------------------------------------------------------------------------------------- its signals
 
 
@@ -208,6 +222,18 @@ def test_a_providers_batch_asks_one_model_not_a_router(client):
 def test_agreement_is_the_share_of_the_most_frequent_answer(texts, share, first):
     """Case, marks and blanks apart."""
     assert signals.agreement(texts) == (share, first)
+
+
+def test_a_prompt_is_what_is_asked_without_the_systems_words():
+    """The same for all questions, they tell nothing; parts of text count, images do not."""
+    chat = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "What is"}, {"type": "image_url", "image_url": {}}]},
+        {"role": "assistant", "content": None},
+        {"role": "user", "content": "this?"},
+    ]
+
+    assert signals.prompt_text(chat).split() == ["What", "is", "this?"]
 
 
 @pytest.mark.parametrize("logprobs", [None, {}, {"content": None}, {"content": []}, {"content": [{"token": "x"}]}, "x"])
@@ -283,11 +309,11 @@ def made(adders):
 def test_every_signal_that_tells_hard_from_easy_keeps_all_quality_at_less_cost(adders, signal):
     """Three fifths go to the cheap model; each prediction is right, each call of a cascade is counted."""
     router = found(adders, signal=signal, samples=3)
-    calls = {"prompt": 0.0, "agreement": 0.03 * 0.4}.get(signal, 0.01 * 0.4)
+    calls = {"prompt": 0.01 * router.report.share, "agreement": 0.03}.get(signal, 0.01)
 
     assert router.quality.mean == 1.0 if signal != "prompt" else router.quality.mean > 0.95
     assert router.report.share == pytest.approx(0.6, abs=0.12)
-    assert router.saving.mean == pytest.approx(router.report.share * (1 - 0.01) - calls, abs=0.02)
+    assert router.saving.mean == pytest.approx(router.report.share - calls)
     assert router.saving.low <= router.saving.mean <= router.saving.high
 
     rows = pd.DataFrame({"q": ["A sum that is easy : 700 + 1", "A sum that is hard : 700 + 1"]})
@@ -318,17 +344,17 @@ def test_rows_that_ask_the_same_are_one_and_rows_without_an_answer_of_the_strong
     """Both would make the proof stronger than the rows are."""
     doubled = pd.concat([SUMS.head(60), SUMS.head(60), pd.DataFrame({"q": [None], "answer": [1]})], ignore_index=True)
 
-    assert (found(adders, doubled).report.rows, found(adders, doubled).report.left_out) == (60, 61)
+    report = found(adders, doubled, signal="length").report
+
+    assert (report.rows, report.left_out) == (60, 61)
 
 
 def test_a_cheap_model_that_fails_counts_as_wrong(adders):
     """It would have to be asked again of the strong one."""
     client = adders[0]
-    frame = pd.DataFrame({"q": ["A sum that is easy : 1 + 1", "A sum that is easy : x + 2"] * 1, "answer": [2, 2]})
+    frame = pd.DataFrame({"q": ["A sum that is easy : 1 + 1", "A sum that is easy : x + 2"], "answer": [2, 2]})
     cheap = lab.batch(frame, "{q}", model="small/m", client=client, progress=False)
     strong = cheap.assign(response="2", error_code=pd.NA, error=pd.NA, cost=0.5)
-    from prsm_lab.frames import routing
-
     asked = routing._Asked(cheap, strong, ["a", "b"], [], simulated=False)
     rows = routing._labelled(asked, routing._How("length", 1, None), "numeric", "answer").rows
 
@@ -338,9 +364,12 @@ def test_a_cheap_model_that_fails_counts_as_wrong(adders):
 
 
 def test_one_cap_holds_for_both_models(adders):
-    """What it cannot pay is not asked; then there are too few rows."""
+    """What it cannot pay is not asked: the cheap model's answers leave money for two of the strong one's."""
+    before = adders[2].calls
     with pytest.raises(errors.InvalidRequestError, match=r"Only .* rows have a score of both models"):
         found(adders, SUMS.assign(q=SUMS["q"] + " "), max_cost=0.01, max_tokens=20, fresh=True)
+
+    assert 1 <= adders[2].calls - before <= 3
 
 
 @pytest.mark.parametrize(

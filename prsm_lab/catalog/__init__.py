@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["all_models", "equivalent", "find", "frame", "is_retired", "register", "retirement_note"]
 
 BUILT_IN: Final = ("openai", "anthropic", "huggingface", "local")
+ROUTER: Final = "router/"
+"""How names begin that are no model's: a router chooses between two."""
 
 
 class _Book(NamedTuple):
@@ -111,6 +113,11 @@ def _find(name: str, provider: str | None) -> Model:
 
 def _slashed(name: str, head: str, rest: str) -> Model:
     """`provider/model` of a built-in provider, else an `organisation/model` of the Hugging Face hub."""
+    if name.startswith(ROUTER):
+        raise NotFoundError(
+            f"{name!r} is a router and no model of the catalogue: name one of the models that it chooses between.",
+            details={"parameter": "model"},
+        )
     if head in ("openai", "anthropic"):
         raise _unknown(rest, _book())
     if head == "local":

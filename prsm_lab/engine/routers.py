@@ -7,17 +7,17 @@ any model's name. Rules are plain data; how they are found is `frames.routing`'s
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from prsm_lab import catalog
 from prsm_lab.engine import signals
 from prsm_lab.errors import InvalidRequestError, NotFoundError
 from prsm_lab.types import Value
 
-PREFIX: Final = "router/"
+PREFIX: Final = catalog.ROUTER
 Judge = Callable[[dict[str, Any]], Any]
 """A scorer of a cheap answer: of `{"prompt": …, "response": …}` a number, greater where it is to be trusted."""
 PLACES: Final = 9
@@ -61,7 +61,7 @@ class Rule(Value, frozen=True, kw_only=True):
 
     def serves(self, signal: float) -> bool:
         """Tell whether the cheap model serves at a signal; a signal that is not known trusts nobody."""
-        return self.threshold is not None and not math.isnan(signal) and rounded(signal) >= self.threshold
+        return self.threshold is not None and rounded(signal) >= self.threshold  # NaN is not
 
 
 def with_weights(rule: Rule, weights: dict[int, float], bias: float) -> Rule:

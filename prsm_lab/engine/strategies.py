@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from prsm_lab import catalog
+from prsm_lab.engine import routers
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.types import Request, Strategy
 
@@ -56,7 +57,9 @@ def applied(request: Request, strategy: str, own: Collection[str], may: Callable
     elif strategy == "fastest" and "latency_optimization" not in own:
         routing = msgspec.structs.replace(routing, latency_optimization=True)
     elif strategy == "best_available" and not routing.fallback:
-        model = catalog.find(request.model, routing.provider if routing.provider not in catalog.BUILT_IN else None)
+        known = routers.of(request.model)
+        name = request.model if known is None else known.rule.strong
+        model = catalog.find(name, routing.provider if routing.provider not in catalog.BUILT_IN else None)
         others = [name for name in catalog.BUILT_IN if name not in (model.provider, "local")]
         peers = [(name, catalog.equivalent(model, name)) for name in others]
         steps = tuple(Strategy(provider=name) for name, peer in peers if peer is not None and may(peer))

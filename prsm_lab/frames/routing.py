@@ -89,6 +89,11 @@ def route(
     'mock/gpt-4o-mini'
     """
     how = _checked(signal, samples)
+    if not hasattr((options.get("client") or default_client()).engine, "choosing"):
+        raise InvalidRequestError(
+            "This client asks a share server, which does not know the routers of this process.",
+            details={"parameter": "client"},
+        )
     kind: Literal["predictive", "cascade"] = "predictive" if how.signal == "prompt" else "cascade"
     least = guarantees.least_rows(quality, confidence)  # which refuses what is no share, before anything is asked
     asked = _asked(data, prompt, cheap, strong, system, how, options)

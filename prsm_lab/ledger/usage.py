@@ -35,7 +35,7 @@ WHERE status <> 'running' AND (error_code IS NULL OR error_code <> 'cancelled')
 
 KNOCKS: Final = """
 SELECT provider, model, started, latency_ms, ttft_ms, error_code FROM attempt WHERE started >= ?
-ORDER BY started DESC LIMIT 20000
+ORDER BY started DESC LIMIT 10000
 """
 
 
