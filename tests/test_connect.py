@@ -371,6 +371,19 @@ def test_a_question_alone_pays_all_of_its_time_and_those_together_pay_the_machin
     assert sum(shares.values()) == pytest.approx(25)
 
 
+def test_one_that_breaks_off_used_the_machine_while_it_was_there():
+    """Its share is nobody's: b pays its own only, though a never said what it took."""
+    now = 0.0
+    meter = Meter(lambda: now)
+    with meter.running() as seconds:
+        with meter.running():
+            now = 10.0
+        now = 14.0
+        paid = seconds()
+
+    assert paid == 5 + 4
+
+
 def test_hours_become_cost():
     """Latency x rate for a question alone, instead of tokens; the rate's source is kept."""
     with Server({"/v1/models": listing("m"), "/v1/chat/completions": ANSWER}) as server:
@@ -409,7 +422,14 @@ def test_a_budget_holds_an_hours_worth_until_the_deadline():
                 client.inference.create(**ask, cost_optimization={"enabled": True, "max_cost": 29})
             answered = client.inference.create(**ask, cost_optimization={"enabled": True, "max_cost": 31})
 
+            client.budget(29.0, per="session")
+            with pytest.raises(errors.BudgetExceededError):
+                client.inference.create(**ask)
+            client.budget(31.0, per="session")
+            within = client.inference.create(**ask)
+
     assert answered.cost.amount < 30
+    assert within.cost.amount < 30
 
 
 @pytest.mark.parametrize("usd", [-1, float("nan"), float("inf"), True, "2"])

@@ -308,7 +308,7 @@ def test_a_hostile_archive_is_refused_at_the_server_too(root, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:No price")
-def test_a_server_is_registered_asked_and_forgotten(root, bob, emu):
+def test_a_server_is_registered_asked_and_forgotten(share, root, bob, emu):
     """Its models are everybody's; its key is in no answer, and none of this machine's goes there."""
     answer = root.post("/v1/models", {"name": "gpu", "base_url": f"{emu.url}/v1", "api_key": "k-secret-1"})
     asked = bob.post(
@@ -323,7 +323,18 @@ def test_a_server_is_registered_asked_and_forgotten(root, bob, emu):
     assert "gpu/gpt-4" in listed
     assert b"k-secret" not in answer.raw + shown.raw
     assert root.get("/v1/models/gpu").status == 404
+    assert "gpu" not in share._house.reach.names
     assert "gpu/gpt-4" not in {one.name for one in catalog.all_models()}
+
+
+def test_no_key_of_the_servers_machine_goes_to_an_address_that_came_over_the_network(share, root, emu, monkeypatch):
+    """Only the one that came with it."""
+    monkeypatch.setenv("THIEF_API_KEY", "sk-mine")
+    monkeypatch.setenv("GROQ_API_KEY", "sk-mine")
+    for name, preset in (("thief", None), ("other", "groq")):
+        assert root.post("/v1/models", {"name": name, "base_url": f"{emu.url}/v1", "preset": preset}).status == 201
+        assert share._house.reach.accesses[name].key is None
+        root("DELETE", f"/v1/models/{name}")
 
 
 def test_a_key_names_models_and_never_paths_of_the_servers_disk(root, bob, tmp_path):
@@ -419,7 +430,7 @@ def test_a_template_lays_out_a_conversation():
     ("text", "said"),
     [
         ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "took more than"),
-        ("{{ 'a' * 10000000000 }}", "failed: SecurityError"), ("{{ 9 ** 999999999 }}", "failed: SecurityError"), ("{{ range(10000000) }}", "failed: OverflowError"),
+        ("{{ 'a' * 100000000 }}", "failed: SecurityError"), ("{{ 9 ** 999999999 }}", "failed: SecurityError"), ("{{ range(10000000) }}", "failed: OverflowError"),
         ("{% for a in range(9999) %}{{ 'aaaaaaaaaa' }}{% endfor %}", "too long a prompt"), ("{{ raise_exception('no system message') }}", "no system message"),
         ("{{ messages.append(5) }}", "failed: SecurityError"), ("{{ ''.__class__.__mro__ }}", "failed: SecurityError"), ("{{ nothing.at.all }}", "failed: UndefinedError"),
     ],
@@ -682,6 +693,20 @@ def test_what_registered_models_replaced_comes_back():
     catalog.forget("local", "local/smollm2-135m")
 
     assert (replaced, catalog.find("local/smollm2-135m")) == ("other", known)
+
+
+def test_an_answer_ends_at_the_first_of_its_stops():
+    """Also where one token holds several; what may become a stop is not shown before."""
+    torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch==2.13.0")
+    from prsm_lab.hosting import batching
+
+    texts = {1: "one ", 2: "two;STO", 3: "P. three END"}
+    body = {"stop": ["END", "STOP", "three"], "temperature": 0, "max_tokens": 9}
+    row = batching.Row([0], body, 64, lambda ids: "".join(texts.get(one, "") for one in ids), torch)
+    for token in (1, 2, 3):
+        row.step(torch.nn.functional.one_hot(torch.tensor(token), 9).float(), set())
+
+    assert [item.get("text") for item in row.heard(lambda: False)] == ["one ", "two;", None]
 
 
 def test_questions_are_answered_together():
