@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prsm_lab import local as local
     from prsm_lab import panels as panels
     from prsm_lab import plot as plot
+    from prsm_lab import scorers as scorers
     from prsm_lab.catalog import prices as prices
     from prsm_lab.catalog import quality as quality
     from prsm_lab.client import AsyncClient as AsyncClient
@@ -72,6 +73,7 @@ _MODULES = {
     "datasets": "prsm_lab.datasets", "emulator": "prsm_lab.emulator", "errors": "prsm_lab.errors",
     "local": "prsm_lab.local", "panels": "prsm_lab.panels", "plot": "prsm_lab.plot",
     "prices": "prsm_lab.catalog.prices", "quality": "prsm_lab.catalog.quality",
+    "scorers": "prsm_lab.scorers",
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 

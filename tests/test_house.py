@@ -94,6 +94,7 @@ ALLOWED = {
         "emulator/log.py",
         "ledger/store.py",
         "local.py",
+        "embeddings.py",
         "panels/",
     },
     "sqlite3": {"ledger/"},
@@ -123,7 +124,7 @@ def test_every_resource_has_one_room(path):
 
 
 BROAD = {
-    "engine/attempts.py", "engine/outpost.py", "server/guard.py", "providers/function.py", "frames/scoring.py",
+    "engine/attempts.py", "engine/outpost.py", "server/guard.py", "providers/function.py", "frames/outcomes.py",
     "frames/distribute.py", "panels/panel.py",
 }  # fmt: skip
 """The edges: plugins, here and on a worker, functions used as models or scorers, the server's door, joblib's backends,
