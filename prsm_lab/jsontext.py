@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 MOST_SHOWN: Final = 300
 """Characters of the validator's words that are repeated: they may hold the whole answer."""
-_FENCED: Final = re.compile(r"```[a-zA-Z]*\s*\n(.*?)\n?\s*```", re.DOTALL)
+_FENCED: Final = re.compile(r"```[a-zA-Z]*[^\S\n]*\n(.*?)```", re.DOTALL)
 
 
 class Document(NamedTuple):

@@ -34,7 +34,7 @@ _VERBS: Final = (
 # A letter that is named is set between two signs that no text has; one that is refused, between two others.
 _NAMED: Final = "\ue000{}\ue001"
 _ONE: Final = "[(\\[\"'“‘]?\ue000(?:.)\ue001[)\\]\"'”’]?"
-_LIST: Final = rf"{_ONE}(?:\s?(?:,|/|&|\band\b|\bor\b|\bnor\b)+\s?(?:and |or |option |choice |answer )*{_ONE})*"
+_LIST: Final = rf"{_ONE}(?:\s?(?:,|/|&|\band\b|\bor\b|\bnor\b)+\s?(?:and |or |option |choice |answer )*{_ONE}){{0,25}}"
 _NOUN: Final = r"(?:(?:the\s+)?(?:option|choice|answer|letter|statement)s?\s*(?:is\s*)?:?\s*)?"
 _SURE: Final = (
     r"(?:\s+(?:clearly|definitely|probably|most likely|likely|obviously|indeed|also|both|all|certainly|therefore|thus|"
@@ -56,8 +56,8 @@ _REFUSED: Final = re.compile(
 )
 _DECIDES: Final = re.compile(
     rf"(?:\b(?:answer|option|choice|letter|solution|response|final|one)s?"
-    rf"(?:\s+(?:to|for|of|here|in|among)\b(?:\s+[\w'’]+){{0,4}}?)?"
-    rf"(?:\s*(?:\b{_BE}|=>?|:|→|[-–—]+>?){_SURE},?)+\s*"
+    rf"(?:\s+(?:to|for|of|here|in|among)\b(?:\s+[\w'’]++){{0,4}}?)?"
+    rf"(?:\s*(?:\b{_BE}|=>?|:|→|[-–—]++>?){_SURE},?)+\s*"
     rf"|\b(?:choos(?:e|ing)|chose|pick(?:ed|ing)?|select(?:ed|ing)?|go(?:ing)? with|opt(?:ed|ing)? for|"
     rf"leav(?:es|ing))\s+"
     rf"|\b(?:so|therefore|thus|hence|finally)\b,?\s*(?:it(?:['’]s| is| must be)\s+)?|\bit(?:['’]s| is)\s+|\bmust be\s+"
@@ -96,7 +96,7 @@ def chosen(text: str, letters: str = LETTERS) -> str | None:
     shown = unicodedata.normalize("NFKC", text)
     if boxed := _BOXED.findall(shown):
         return chosen(boxed[-1], letters)
-    shown = _MARKS.sub("", shown)
+    shown = "\n".join(" ".join(line.split()) for line in _MARKS.sub("", shown).splitlines() if line.strip())
     if alone := re.fullmatch(rf"[\W_]*(?:(?:option|choice|answer)\W+)?([{letters}])[\W_]*", shown, re.IGNORECASE):
         return alone[1].upper()
     named = _letter(letters).sub(lambda found: _NAMED.format(found[0].strip().upper()), shown)

@@ -52,12 +52,13 @@ class Quantity(NamedTuple):
 def _pattern(decimal: str) -> re.Pattern[str]:
     """What a number looks like, with this sign before its decimals."""
     point, comma = (r"\.", ",") if decimal == "." else (",", r"\.")
-    grouped = rf"\d{{1,3}}(?P<gap>[{comma}{_BLANK}_'’])\d{{3}}(?:(?P=gap)\d{{3}})*(?!\d)"
-    indian = rf"\d{{1,2}}(?:{comma}\d\d)+{comma}\d{{3}}(?!\d)"
-    other = rf"\d{{1,3}}(?:{point}\d{{3}})+{comma}(?!\d{{3}}(?!\d))\d+|\d{{1,3}}(?:{point}\d{{3}}){{2,}}(?!{point}?\d)"
+    grouped = rf"\d{{1,3}}(?P<gap>[{comma}{_BLANK}_'’])\d{{3}}(?:(?P=gap)\d{{3}}){{0,9}}(?!\d)"
+    indian = rf"\d{{1,2}}(?:{comma}\d\d){{1,9}}{comma}\d{{3}}(?!\d)"
+    other = rf"\d{{1,3}}(?:{point}\d{{3}}){{1,9}}{comma}(?!\d{{3}}(?!\d))\d+|\d{{1,3}}(?:{point}\d{{3}}){{2,9}}(?!{point}?\d)"
     power = r"10(?:(?:\^|\*\*)\{?(?P<%s>[-−+]?\d{1,4})\}?|(?P<%s>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+))"
     times = rf"\s?(?:[×x*·⋅]|\\times|\\cdot)\s?{power % ('tens', 'tenth')}"
     return re.compile(
+        rf"(?=[-−–－+n$€£¥₹\d.,¼-¾⅐-⅞\\])"  # most signs begin no number
         rf"(?P<sign>[-−–－+]|\bnegative )?(?:[$€£¥₹]\s?)?(?:"
         rf"(?:(?P<w1>\d+)\s?)?\\[dt]?frac\s?\{{(?P<n1>\d+)\}}\s?\{{(?P<d1>0*[1-9]\d*)\}}"
         rf"|(?<![\d/⁄.,])(?:(?P<w2>\d+) )?(?P<n2>\d+)[/⁄](?P<d2>0*[1-9]\d*)(?![\d/⁄]|[.,]\d)"

@@ -144,6 +144,8 @@ class Regex(Scorer, frozen=True):
     def _found(self, pattern: str, response: str) -> bool:
         import regex
 
+        if pattern.isalnum() and not self.full:
+            return pattern in response  # each row's own pattern is not worth compiling for this
         try:
             fits = regex.compile(pattern)
             found = (
