@@ -177,7 +177,7 @@ def _spread(
         made = Parallel(n_jobs=jobs)(delayed(work)(scorer, group) for group in groups)
     except Exception as fault:
         raise ProviderError(
-            f"joblib's workers ended before all rows were scored ({said(fault)[:300]}): the scorer crashes them, or "
+            f"joblib's workers ended before all rows were scored ({said(fault).splitlines()[0][:200]}): the scorer crashes them, or "
             "they run out of memory. Score without joblib.parallel_config to see which row it is.",
             details={"parameter": "scorers", "kind": "workers"}, verdict="stop",
         ) from fault  # fmt: skip
@@ -197,10 +197,10 @@ def _workers() -> tuple[Any, int]:
 
 def _stays(what: Any) -> str | None:
     """Say why something cannot be sent to another process; None if it can."""
-    from joblib.externals import cloudpickle
+    from joblib.externals.loky.backend.reduction import dumps
 
     try:
-        cloudpickle.dumps(what)
+        dumps(what)
     except Exception as fault:  # noqa: BLE001 -- whatever it holds has faults of its own
         return said(fault)[:200]
     return None

@@ -54,7 +54,10 @@ def _pattern(decimal: str) -> re.Pattern[str]:
     point, comma = (r"\.", ",") if decimal == "." else (",", r"\.")
     grouped = rf"\d{{1,3}}(?P<gap>[{comma}{_BLANK}_'’])\d{{3}}(?:(?P=gap)\d{{3}}){{0,9}}(?!\d)"
     indian = rf"\d{{1,2}}(?:{comma}\d\d){{1,9}}{comma}\d{{3}}(?!\d)"
-    other = rf"\d{{1,3}}(?:{point}\d{{3}}){{1,9}}{comma}(?!\d{{3}}(?!\d))\d+|\d{{1,3}}(?:{point}\d{{3}}){{2,9}}(?!{point}?\d)"
+    other = (
+        rf"\d{{1,3}}(?:{point}\d{{3}}){{1,9}}{comma}(?!\d{{3}}(?!\d))\d+"
+        rf"|\d{{1,3}}(?:{point}\d{{3}}){{2,9}}(?!{point}?\d)"
+    )
     power = r"10(?:(?:\^|\*\*)\{?(?P<%s>[-−+]?\d{1,4})\}?|(?P<%s>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+))"
     times = rf"\s?(?:[×x*·⋅]|\\times|\\cdot)\s?{power % ('tens', 'tenth')}"
     return re.compile(
