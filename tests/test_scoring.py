@@ -270,7 +270,7 @@ def test_what_needs_no_reference_asks_for_no_column(frame):
     ("scorers", "says"),
     [
         ("nummeric", "did you mean 'numeric'"), (["exact", "exact"], "called 'exact'"), ([lab.scorers.Numeric(), lab.scorers.Numeric(rel_tol=0.1)], "called 'numeric'"), (lab.scorers.Numeric, r"class; give an object of it: lab\.scorers\.Numeric"),
-        ({1: "exact"}, "no name"), ({"": "exact"}, "no name"), ({"a": lambda row: {"b": 1}, "a_b": "length"}, "make a column 'score_a_b'"), ({"a": 3}, "3 is no scorer"),
+        ({1: "exact"}, "no name"), ({"": "exact"}, "no name"), ({"a": lambda row: {"b": 1}, "a_b": "length"}, "make a column 'score_a_b'"), ({"a": 3}, "3 is no scorer"), ({"abs_error": len}, "cannot be called 'abs_error'"),
     ],
 )  # fmt: skip
 def test_scorers_that_cannot_be_told_apart_or_are_none_are_refused(frame, scorers, says):
@@ -292,7 +292,7 @@ def test_two_of_a_kind_are_named_by_the_caller(frame):
     ("value", "says"),
     [
         ("0.5", "could not convert str '0.5' to a score"), ([1], r"could not convert list '\[1\]'"), (1j, "could not convert complex"), (np.array([1.0]), "could not convert ndarray"), (b"1", "could not convert bytes"),
-        (float("inf"), "inf is no score"), (-np.inf, "-inf is no score"), (10**400, "OverflowError"), ({"a": "x"}, "could not convert str 'x'"), ({"error": 1}, "cannot be called 'error'"),
+        (float("inf"), "inf is no score"), (-np.inf, "-inf is no score"), (10**400, "OverflowError"), ({"a": "x"}, "could not convert str 'x'"), ({"error": 1}, "cannot be called 'error'"), ({"abs_error": 1}, "cannot be called 'abs_error'"),
     ],
 )  # fmt: skip
 def test_what_is_no_number_is_na_with_the_reason(frame, value, says):

@@ -99,8 +99,8 @@ def figures(value: Any) -> float | dict[str, float | None] | None:
     if not isinstance(value, Mapping):
         return _figure(value)
     parts = {str(name): _figure(part) for name, part in value.items()}
-    if "error" in parts:
-        raise ValueError("a part cannot be called 'error': its column holds what went wrong")
+    if wrong := [name for name in parts if f"_{name}".endswith("_error")]:
+        raise ValueError(f"a part cannot be called {wrong[0]!r}: such a column holds what went wrong")
     return parts
 
 
@@ -177,8 +177,8 @@ def _spread(
         made = Parallel(n_jobs=jobs)(delayed(work)(scorer, group) for group in groups)
     except Exception as fault:
         raise ProviderError(
-            f"joblib's workers ended before all rows were scored ({said(fault).splitlines()[0][:200]}): the scorer crashes them, or "
-            "they run out of memory. Score without joblib.parallel_config to see which row it is.",
+            f"joblib's workers ended before all rows were scored ({said(fault).splitlines()[0][:200]}): the scorer "
+            "crashes them, or they run out of memory. Score without joblib.parallel_config to see which row it is.",
             details={"parameter": "scorers", "kind": "workers"}, verdict="stop",
         ) from fault  # fmt: skip
     return list(itertools.chain.from_iterable(made))

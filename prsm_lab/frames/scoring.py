@@ -6,7 +6,7 @@ value, or a dict of them. Rows that failed score NA, and so does a row on which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
@@ -99,6 +99,11 @@ def _named(scorers: Any) -> dict[str, Any]:
                 f"Two scorers are called {min(twice)!r}; give a dict that names them.", details={"parameter": "scorers"}
             )
         named = dict(zip(names, listed, strict=True))
+    if wrong := [name for name in named if f"_{name}".endswith("_error")]:
+        raise InvalidRequestError(
+            f"A scorer cannot be called {wrong[0]!r}: such a column holds what went wrong. Rename it with a dict.",
+            details={"parameter": "scorers"},
+        )
     return {name: _scorer(scorer) for name, scorer in named.items()}
 
 
@@ -128,7 +133,7 @@ def _scorer(given: Any) -> Any:
 
 def _check_reference(results: pd.DataFrame, named: Mapping[str, Any], reference: str) -> None:
     wanting = [name for name, one in named.items() if isinstance(one, built_in.Scorer) and one.compares]
-    if wanting and reference not in results.columns:
+    if wanting and not (isinstance(reference, Hashable) and reference in results.columns):
         raise NotFoundError(
             f"No column {reference!r} with right answers for {', '.join(wanting)}; name it with reference=. Columns: "
             f"{', '.join(map(str, results.columns))}.",
