@@ -430,6 +430,8 @@ def test_a_schema_that_is_none_is_refused_at_the_door(client, emu, schema, match
         ('```json\n{"a": 1}\n```', '{"a": 1}'),
         ("Here:\n```\n[1]\n```\nDone.", "[1]"),
         ('It is {"a": {"b": "}"}}, I think.', '{"a": {"b": "}"}}'),
+        ('{"a": 1} is it.', '{"a": 1}'),
+        ("```json\n\n[1]\n\n```", "[1]"),
         ("7", "7"),
         ("7 apples", "7 apples"),
         ('{"a": NaN}', '{"a": NaN}'),

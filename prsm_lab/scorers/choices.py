@@ -63,7 +63,7 @@ _DECIDES: Final = re.compile(
     rf"|\b(?:so|therefore|thus|hence|finally)\b,?\s*(?:it(?:['’]s| is| must be)\s+)?|\bit(?:['’]s| is)\s+|\bmust be\s+"
     rf"){_NOUN}(?P<x>{_LIST})"
     rf"|(?P<y>{_LIST})(?:\s+{_BE}{_SURE}\s+(?:the\s+)?(?:(?:only|most|single|likely|one)\s+)*|\s*[:–—-]\s*)"
-    r"(?:correct|right|best|true|answer|accurate|appropriate|yes)\b",
+    r"(?:correct|right|best|better|true|answer|accurate|appropriate|yes)\b",
     re.IGNORECASE,
 )
 _LABEL: Final = re.compile(

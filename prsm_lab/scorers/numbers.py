@@ -2,8 +2,8 @@ r"""The number that an answer ends with.
 
 What is read, and how it is decided where a text can be read in several ways:
 
-    1,234.50  1 234.5  1_000  1'000  12,34,567     thousands separators, Indian ones too; a group has three digits,
-                                                  so `12,5` is two numbers (`Numeric(decimal=",")` reads it as 12.5)
+    1,234.50  1 234.5  1_000  1'000  12,34,567     thousands separators, also LaTeX's `{,}`; the last group has three
+                                                  digits: `12,5` is two numbers (`Numeric(decimal=",")` reads 12.5)
     1.234,5  1.234.567                             can only be the other convention, and is read so
     -5  −5  –5  -$5  negative 5                    signs; a dash between digits (`3–4`) is a range
     3-4  2024-01-05  GPT-4                         a hyphen may be a minus or not: either sign is right
@@ -52,7 +52,7 @@ class Quantity(NamedTuple):
 def _pattern(decimal: str) -> re.Pattern[str]:
     """What a number looks like, with this sign before its decimals."""
     point, comma = (r"\.", ",") if decimal == "." else (",", r"\.")
-    grouped = rf"\d{{1,3}}(?P<gap>[{comma}{_BLANK}_'’])\d{{3}}(?:(?P=gap)\d{{3}}){{0,9}}(?!\d)"
+    grouped = rf"\d{{1,3}}(?P<gap>[{comma}{_BLANK}_'’]|\\,|\{{,\}})\d{{3}}(?:(?P=gap)\d{{3}}){{0,9}}(?!\d)"
     indian = rf"\d{{1,2}}(?:{comma}\d\d){{1,9}}{comma}\d{{3}}(?!\d)"
     other = (
         rf"\d{{1,3}}(?:{point}\d{{3}}){{1,9}}{comma}(?!\d{{3}}(?!\d))\d+"
@@ -131,7 +131,7 @@ def _size(found: re.Match[str], decimal: str) -> float:
     if found["other"] is not None:
         size = float(found["other"].replace(point, "").replace(comma, "."))
     else:
-        digits = re.sub(rf"[{comma}{_BLANK}_'’]", "", found["plain"]).replace(point, ".")
+        digits = re.sub(rf"[{comma}{_BLANK}_'’\\{{}}]", "", found["plain"]).replace(point, ".")
         size = float(digits + (found["e"] or ""))
     tens = found["tens"] or found["tenth"]
     return size if tens is None else size * _ten(tens)
