@@ -24,7 +24,7 @@ from prsm_lab.scorers.scorer import Compared
 LETTERS: Final = "ABCDE"
 _MARKS: Final = re.compile(r"[*_`~$#\ue000-\ue002]|\\(?:text|math)(?:bf|rm|it)?|[{}]")
 _BOXED: Final = re.compile(r"\\f?boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
-_VERBS: Final = (
+_NO_NOUNS: Final = (
     "is|was|and|or|because|since|as|would|must|should|could|can|seems|looks|if|but|with|not|in|has|cannot|does|says|"
     "states|which|that|due|given|for|by|according|then|than|rather|instead|over|although|however|while|where|when|so|"
     "nor|from|on|at|it|its|this|also|better|best|correctly|here|above|fits|matches|describes"
@@ -45,16 +45,15 @@ _WRONG: Final = (
     r"(?:wrong|incorrect|false|out|ruled out|eliminated|impossible|excluded|unlikely|implausible|irrelevant|"
     r"inaccurate)\b"
 )
-_REFUSED: Final = re.compile(
+_REFUSED: Final = (
     rf"(?:\b(?:not|never|neither|rather than|instead of|over|unlike|except|exclud(?:e|es|ing)|eliminat(?:e|es|ing)|"
     rf"rul(?:e|es|ing) out|reject|discard)|n['’]t)(?:\s+(?:think|believe|choose|pick|say|be))?(?:\s+that)?"
     rf"(?:\s+(?:it|the answer)(?:['’]s|\s+is))?\s+(?:either\s+)?{_NOUN}{_LIST}"
     rf"|{_LIST}(?:\s+{_BE}{_SURE}\s+(?:not\b(?!\s+(?:{_WRONG}))|{_WRONG})|\s*[:–—-]\s*(?:{_WRONG}|no\b)"
     rf"|\s+(?:is|are|was|were|does|do|did|ca|wo|could|would|should)(?:n['’]t\b|\s+not\b(?!\s+(?:{_WRONG})))"
-    rf"|\s+(?:cannot|can not)\b)",
-    re.IGNORECASE,
+    rf"|\s+(?:cannot|can not)\b)"
 )
-_DECIDES: Final = re.compile(
+_DECIDES: Final = (
     rf"(?:\b(?:answer|option|choice|letter|solution|response|final|one)s?"
     rf"(?:\s+(?:to|for|of|here|in|among)\b(?:\s+[\w'’]++){{0,4}}?)?"
     rf"(?:\s*(?:\b{_BE}|=>?|:|→|[-–—]++>?){_SURE},?)+\s*"
@@ -63,12 +62,17 @@ _DECIDES: Final = re.compile(
     rf"|\b(?:so|therefore|thus|hence|finally)\b,?\s*(?:it(?:['’]s| is| must be)\s+)?|\bit(?:['’]s| is)\s+|\bmust be\s+"
     rf"){_NOUN}(?P<x>{_LIST})"
     rf"|(?P<y>{_LIST})(?:\s+{_BE}{_SURE}\s+(?:the\s+)?(?:(?:only|most|single|likely|one)\s+)*|\s*[:–—-]\s*)"
-    r"(?:correct|right|best|better|true|answer|accurate|appropriate|yes)\b",
-    re.IGNORECASE,
+    r"(?:correct|right|best|better|true|answer|accurate|appropriate|yes)\b"
 )
 _LABEL: Final = re.compile(
     "^[\\s(\\[\"'“]*[\ue000\ue002](.)[\ue001\ue002](?:[)\\].:,]|\\s+(?:[-–—]|because|since)\\s|\\s*$)", re.MULTILINE
 )
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compiled at the first use: these take 20 ms, and few who import this score choices."""
+    return re.compile(pattern, re.IGNORECASE)
 
 
 @functools.cache
@@ -79,7 +83,7 @@ def _letter(letters: str) -> re.Pattern[str]:
     return re.compile(
         rf"(?<=[(\[\"'“‘]){either}(?=[)\]\"'”’])|(?<![\w'’]){either}(?=\))|\A\s*{either}(?=[.:]\s)"
         rf"|(?i:(?<=\bis )|(?<=: )|(?<=option )|(?<=choice )|(?<=answer )){either}{ended}"
-        rf"|(?<![\w'’&.-])(?![AI]\s+(?!(?:{_VERBS})\b)[a-z]|I['’])[{letters}](?![\w'’&]|[.-]\w)"
+        rf"|(?<![\w'’&.-])(?![AI]\s+(?!(?:{_NO_NOUNS})\b)[a-z]|I['’])[{letters}](?![\w'’&]|[.-]\w)"
     )
 
 
@@ -100,8 +104,8 @@ def chosen(text: str, letters: str = LETTERS) -> str | None:
     if alone := re.fullmatch(rf"[\W_]*(?:(?:option|choice|answer)\W+)?([{letters}])[\W_]*", shown, re.IGNORECASE):
         return alone[1].upper()
     named = _letter(letters).sub(lambda found: _NAMED.format(found[0].strip().upper()), shown)
-    left = _REFUSED.sub(lambda found: re.sub("[\ue000\ue001]", "\ue002", found[0]), named)
-    if decided := list(_DECIDES.finditer(left)):
+    left = _compiled(_REFUSED).sub(lambda found: re.sub("[\ue000\ue001]", "\ue002", found[0]), named)
+    if decided := list(_compiled(_DECIDES).finditer(left)):
         return _only(decided[-1]["x"] or decided[-1]["y"])
     labels = list(_LABEL.finditer(left))
     if len(labels) == 1 and labels[0].start() == 0 and "\ue002" not in labels[0][0]:
