@@ -42,6 +42,15 @@ def test_a_text_has_one_vector_whatever_it_is_embedded_with():
     assert minilm([]).shape == (0, 384)
 
 
+def test_of_a_long_text_the_beginning_counts():
+    """256 tokens, two of which are the model's own."""
+    colours = "red " * 200 + "blue " * 54
+    begun, whole, other = embeddings.load()([colours, colours + "green " * 500, "red " * 200 + "green " * 500])
+
+    np.testing.assert_allclose(begun, whole, atol=1e-5)
+    assert begun @ other < 0.99
+
+
 def test_an_embedder_is_loaded_once_and_serves_threads():
     """One instance a name and process."""
     with concurrent.futures.ThreadPoolExecutor(4) as pool:

@@ -37,13 +37,13 @@ NUMERIC = [
     # separators
     ("$1,234.50", 1234.5, True), ("1,234,567", 1234567, True), ("1 000", 1000, True), ("1 000 000", 1_000_000, True), ("1 234,50", 50, True), ("1_000", 1000, True),
     ("1'000", 1000, True), ("1’000.5", 1000.5, True), ("12,34,567", 1234567, True), ("12,5", 5, True), ("12,5", 12.5, False), ("1.234,5", 1234.5, True), ("1.234.567", 1234567, True),
-    ("1,2345", 2345, True), ("18\\,000", 18000, True), ("\\boxed{18{,}000.5}", 18000.5, True), ("10, 20, 300", 300, True), ("192.168.100.200", 192168100, False), ("in 2024 100 people", 100, True),
+    ("1,2345", 2345, True), ("1.234,567", 567, True), ("18\\,000", 18000, True), ("\\boxed{18{,}000.5}", 18000.5, True), ("10, 20, 300", 300, True), ("192.168.100.200", 192168100, False), ("in 2024 100 people", 100, True),
     # signs
     ("-5", -5, True), ("−5", -5, True), ("–5", -5, True), ("－5", -5, True), ("+5", 5, True), ("-5", 5, False), ("−5", 5, False), ("-$5", -5, True), ("$-5", -5, True), ("−€1,000", -1000, True),
     ("negative 5 degrees", -5, True), ("from 3 to -7", -7, True), ("between 3 and 4", 4, True), ("3-4", 4, True), ("3–4", 4, True), ("3–4", -4, False), ("10-5", -5, True), ("GPT-4", 4, True),
     ("2024-01-05", 5, True), ("(5)", 5, True), ("x-5", 5, True), ("5 - 3 = 2", 2, True),
     # fractions and powers
-    ("1/2", 0.5, True), ("2 1/2", 2.5, True), ("½", 0.5, True), ("2½ cups", 2.5, True), ("\\frac{1}{2}", 0.5, True), ("-\\dfrac{3}{4}", -0.75, True), ("1⁄4", 0.25, True), ("7/0", 0, True),
+    ("1/2", 0.5, True), ("2 1/2", 2.5, True), ("½", 0.5, True), ("2½ cups", 2.5, True), ("\\frac{1}{2}", 0.5, True), ("-\\dfrac{3}{4}", -0.75, True), ("1⁄4", 0.25, True), ("7/0", 0, True), ("1/25.5", 25.5, True), ("1/2/4", 4, True),
     ("12/25/2024", 2024, True), ("8/10", 0.8, True), ("1.5/3", 3, True), ("1.5×10^3", 1500, True), ("2 x 10^{-3}", 0.002, True), ("2·10⁻³", 0.002, True), ("3 \\times 10^8 m/s", 3e8, True), ("10^6", 1e6, True), ("10**3", 1000, True), ("x^2", 2, True),
     # units, and what multiplies
     ("5%", 5, True), ("5%", 0.05, True), ("5 percent", "5%", True), ("0.05", "5%", True), ("5", "5%", True), ("500%", "5%", False), ("5%", "500%", False), ("5\\%", 5, True), ("50", 0.05, False),
@@ -192,10 +192,11 @@ def test_a_pattern_that_is_none_is_refused_where_it_stands():
         scorers.Regex()("abc", "(ab")
 
 
-def test_a_pattern_that_would_not_end_is_stopped():
+@pytest.mark.parametrize("full", [False, True])
+def test_a_pattern_that_would_not_end_is_stopped(full):
     """Python's own `re` would go on for years."""
     with pytest.raises(ValueError, match=r"did not come to an end within 0\.05 s"):
-        scorers.Regex(r"(a|aa)+$", seconds=0.05)("a" * 60 + "b")
+        scorers.Regex(r"(a|aa)+$", full=full, seconds=0.05)("a" * 60 + "b")
 
 
 def test_length_counts_characters_or_words():
@@ -288,8 +289,9 @@ def squad(said: str, right: str) -> float:
 
 @given(st.text("aben the.,-'é", max_size=25), st.text("aben the.,-'é", max_size=25))
 def test_f1_is_what_squads_script_computes(said, right):
-    """Marks are taken out, not made blanks: `U.S.` is one token."""
+    """Marks are taken out, not made blanks: `U.S.` is one token; a token counts as often as both sides have it."""
     assert token_f1(said, right) == pytest.approx(squad(said, right))
+    assert token_f1(f"{said} b b n", "b b") == pytest.approx(squad(f"{said} b b n", "b b"))
 
 
 @given(TEXT, TEXT)
@@ -315,7 +317,7 @@ def test_options_of_bleu_and_chrf_reach_sacrebleu():
     ("answer", "valid", "strictly"),
     [
         ('{"a": 1}', True, True), (" [1, 2]\n", True, True), ("7", True, True), ("```json\n[1]\n```", True, False), ('Here: {"a": 1}. Bye', True, False), ("As shown in [1], yes", False, False),
-        ('{"a": NaN}', False, False), ('{"a": 1', False, False), ("{'a': 1}", False, False), ("", False, False), ("yes", False, False), ("[" * 50_000, False, False),
+        ("```\n7\n```", False, False), ('{"a": 1} it is', True, False), ("7 apples", False, False), ('{"a": NaN}', False, False), ('{"a": 1', False, False), ("{'a': 1}", False, False), ("", False, False), ("yes", False, False), ("[" * 50_000, False, False),
     ],
 )  # fmt: skip
 def test_a_json_document_is_recognised(answer, valid, strictly):
@@ -345,6 +347,11 @@ def test_json_match_tells_fields_apart_and_may_count_what_is_too_much():
 
     assert scorers.JsonMatch(parts=True)(said, right) == {"share": 0.5, "a": True, "b.c": False}
     assert scorers.JsonMatch(extra=True)(said, right) == pytest.approx(1 / 3)
+    assert scorers.JsonMatch(parts=True)('{"a": 1, "b": false}', {"a": True, "b": False}) == {
+        "share": 0.5,
+        "a": False,
+        "b": True,
+    }
 
 
 @pytest.mark.parametrize(

@@ -388,6 +388,14 @@ def test_scoring_again_leaves_nothing_of_before(frame):
     assert set(second.attrs["prsm"]["scores"]) == {"numeric", "length", "p"}
 
 
+def test_a_frame_without_notes_is_scored_again_as_well(frame):
+    """One that was saved and read."""
+    first = lab.score(frame({"content": "4", "answer": "four"}), "numeric")
+
+    assert lab.score(first.assign(answer="4"), "numeric").filter(like="score_").columns.tolist() == ["score_numeric"]
+    assert lab.score(first, "numeric").attrs == {}
+
+
 def test_no_rows_have_the_columns_all_the_same(frame):
     """A loop over parts may meet an empty one."""
     scored = lab.score(frame({"answer": "x"}).iloc[:0], ["exact", "embedding_similarity"])
@@ -463,6 +471,18 @@ def test_an_embedder_that_fails_throughout_is_not_asked_for_ever(frame):
     assert len(asked) == 65
     assert said.iloc[63] == "RuntimeError: too long"
     assert said.iloc[199] == "RuntimeError: too long (in all of 64 rows before, so it was not asked again)"
+
+
+def test_a_few_texts_that_fail_do_not_end_an_embedder(frame):
+    """A group may hold little else than rows that failed."""
+    found = frame(
+        *({"failed": "down", "answer": "aa"} for _ in range(63)),
+        {"content": "bad", "answer": "aa"},
+        {"content": "a", "answer": "aa"},
+    )
+    scored = lab.score(found, counted([], bad=["bad"]))
+
+    assert scored["score_embedding_similarity"].notna().tolist() == [*[False] * 64, True]
 
 
 def test_similar_texts_are_near(frame):

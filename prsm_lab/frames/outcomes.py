@@ -108,7 +108,7 @@ def _figure(value: Any) -> float | None:
     if not isinstance(value, (float, int)):
         if missing(value):
             return None
-        if isinstance(value, (str, bytes)) or not hasattr(value, "__float__") or getattr(value, "ndim", 0) > 0:
+        if not hasattr(value, "__float__") or getattr(value, "ndim", 0) > 0:
             shown = f"{type(value).__name__} {str(value)[:60]!r}"
             raise ValueError(f"could not convert {shown} to a score: give a number, a truth value or a dict of them")
     found = float(value)

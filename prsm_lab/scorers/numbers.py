@@ -64,7 +64,7 @@ def _pattern(decimal: str) -> re.Pattern[str]:
         rf"(?=[-−–－+n$€£¥₹\d.,¼-¾⅐-⅞\\])"  # most signs begin no number
         rf"(?P<sign>[-−–－+]|\bnegative )?(?:[$€£¥₹]\s?)?(?:"
         rf"(?:(?P<w1>\d+)\s?)?\\[dt]?frac\s?\{{(?P<n1>\d+)\}}\s?\{{(?P<d1>0*[1-9]\d*)\}}"
-        rf"|(?<![\d/⁄.,])(?:(?P<w2>\d+) )?(?P<n2>\d+)[/⁄](?P<d2>0*[1-9]\d*)(?![\d/⁄]|[.,]\d)"
+        rf"|(?<![\d/⁄.,])(?:(?P<w2>\d+) )?(?P<n2>\d+)[/⁄](?P<d2>0*[1-9]\d*)(?![.,]?\d)"
         rf"|(?:(?P<w3>\d+)\s?)?(?P<vulgar>[¼-¾⅐-⅞])"
         rf"|(?<![\d.,]){power % ('power', 'powered')}"
         rf"|(?:(?P<other>{other})"
