@@ -475,11 +475,8 @@ def test_an_embedder_that_fails_throughout_is_not_asked_for_ever(frame):
 
 def test_a_few_texts_that_fail_do_not_end_an_embedder(frame):
     """A group may hold little else than rows that failed."""
-    found = frame(
-        *({"failed": "down", "answer": "aa"} for _ in range(63)),
-        {"content": "bad", "answer": "aa"},
-        {"content": "a", "answer": "aa"},
-    )
+    bad = {"content": "bad", "answer": "aa"}
+    found = frame(*({"failed": "down", "answer": "aa"} for _ in range(62)), bad, bad, {"content": "a", "answer": "aa"})
     scored = lab.score(found, counted([], bad=["bad"]))
 
     assert scored["score_embedding_similarity"].notna().tolist() == [*[False] * 64, True]
@@ -551,7 +548,11 @@ def test_a_function_that_cannot_travel_scores_here_and_says_why(twenty):
     ):
         spread = lab.score(twenty, locked)
 
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        threaded = lab.score(twenty, locked)  # it need not travel
+
     pd.testing.assert_frame_equal(lab.score(twenty, locked), spread)
+    pd.testing.assert_frame_equal(threaded, spread)
 
 
 def test_a_function_that_ends_its_worker_is_an_error_of_the_run(twenty):
