@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 
 import msgspec
 
-from prsm_lab import checks
+from prsm_lab import checks, embedders
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.types import JSON, CachePolicy, Message, Options, Request, Routing, Strategy
 
@@ -77,7 +77,7 @@ def question(model: str, *, defaults: Routing | None = None, deadline: float | N
         messages=(),
         options=_options(ask),
         routing=_routing(ask, defaults or Routing()),
-        cache=_cache(ask.get("cache_config")),
+        cache=own(_cache(ask.get("cache_config")), ask.get("temperature")),
         timeout=deadline if timeout is None else timeout,
     )
 
@@ -307,7 +307,7 @@ def _cache(config: bool | Mapping[str, Any] | None) -> CachePolicy | None:
     if config is None or isinstance(config, bool):
         return CachePolicy() if config else None
     for name in checks.mapping(config, "cache_config"):
-        if name not in (allowed := ("enabled", "ttl", "key_strategy", "similarity_threshold")):
+        if name not in (allowed := CachePolicy.__struct_fields__):
             raise unknown_option(f"cache_config.{name}", [f"cache_config.{known}" for known in allowed])
     strategy = config.get("key_strategy", "exact")
     if strategy not in (known := ("exact", "normalized", "semantic_similarity")):
@@ -316,9 +316,40 @@ def _cache(config: bool | Mapping[str, Any] | None) -> CachePolicy | None:
     policy = CachePolicy(
         ttl=checks.number(config.get("ttl"), "cache_config.ttl", low=0),
         key_strategy=strategy,
-        similarity_threshold=0.95 if threshold is None else threshold,
+        similarity_threshold=threshold,
+        embedder=embedders.named(config.get("embedder", "minilm")),
+        namespace=checks.text(config.get("namespace"), "cache_config.namespace") or "",
+        verify=checks.text(config.get("verify"), "cache_config.verify"),
+        **{
+            name: checks.flag(config.get(name, False), f"cache_config.{name}")
+            for name in ("cross_model", "shadow", "force")
+        },
     )
     return policy if checks.flag(config.get("enabled", True), "cache_config.enabled") else None
+
+
+def own(policy: CachePolicy | None, temperature: Any = None, *, of: str | None = None) -> CachePolicy | None:
+    """Refuse to find answers by meaning where each should be the asked model's own.
+
+    Args:
+        policy: The cache's.
+        temperature: Of the question: above 0 its answers are meant to vary.
+        of: What takes answers for the model's own: `compare`, `judge`.
+
+    Raises:
+        InvalidRequestError: If it is asked for, and not forced.
+    """
+    by_meaning = policy is not None and (policy.key_strategy == "semantic_similarity" or policy.namespace)
+    why = f"{of} takes each answer for the asked model's own to the very question" if of else None
+    if why is None and isinstance(temperature, (int, float)) and temperature > 0:
+        why = f"at temperature {temperature:g} answers are meant to vary"
+    if policy is None or not by_meaning or policy.force or why is None:
+        return policy
+    raise InvalidRequestError(
+        f"A cache by meaning serves answers to other questions, and {why}. Leave it out there (exact and normalized "
+        'hits stay), or say "force": True.',
+        details={"parameter": "cache_config.key_strategy"},
+    )
 
 
 def _schema(schema: Any) -> tuple[JSON | None, str | None]:

@@ -125,9 +125,9 @@ def test_every_resource_has_one_room(path):
 
 BROAD = {
     "engine/attempts.py", "engine/outpost.py", "server/guard.py", "providers/function.py", "frames/outcomes.py",
-    "frames/distribute.py", "panels/panel.py",
+    "frames/distribute.py", "panels/panel.py", "engine/caches.py",
 }  # fmt: skip
-"""The edges: plugins, here and on a worker, functions used as models or scorers, the server's door, joblib's backends,
+"""The edges: plugins, here and on a worker, functions used as models, scorers or embedders, the server's door, joblib's backends,
 and what is clicked in a panel."""
 
 
