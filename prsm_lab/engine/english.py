@@ -9,6 +9,12 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def _phrases(text: str) -> dict[str, str]:
+    """`what is said <- one way | another way`."""
+    lines = (line.split("<-") for line in text.strip().splitlines())
+    return {phrase.strip(): said.strip() for said, phrases in lines for phrase in phrases.split("|")}
+
+
 def _groups(text: str) -> dict[str, str]:
     """Each word of a line stands for the line's first."""
     return {word: line.split()[0] for line in text.strip().splitlines() for word in line.split()}
@@ -29,45 +35,68 @@ EMPTY: Final = _words(
 FUNCTION: Final = EMPTY - {"i", "a", "me", "on", "am", "an", "in", "do", "one", "so", "is"} | {"is", "in", "do"}
 """By these a text shows that it is English."""
 
-OPENINGS: Final = tuple(
-    """
-    can you tell me|could you tell me|can you please|could you please|would you please|do you know|can you|could you
-    i would like to know|i would like to|i want to know|i want to|i need to know|tell me|let me know|please|show me how to
-    """.strip().replace("\n", "|").split("|")
+OPENINGS: Final = (
+    "can you tell me", "could you tell me", "can you please", "could you please", "would you please", "do you know",
+    "can you", "could you", "i would like to know", "i would like to", "i want to know", "i want to", "i need to know",
+    "tell me", "let me know", "please", "show me how to",
 )  # fmt: skip
 """How a wish is wrapped; at the beginning only."""
 
-PHRASES: Final = {
-    "how come": "why", "what time": "when", "at what time": "when", "in which year": "when", "in what year": "when",
-    "what year": "when", "which year": "when", "on what date": "when", "what date": "when", "for what reason": "why",
-    "what is the reason": "why", "what is the reason that": "why", "what are the reasons": "why",
-    "which person": "who", "what person": "who", "what number of": "#many", "what is the number of": "#many",
-    "which number of": "#many", "what amount of": "#much", "which amount of": "#much",
-    "how high": "#height", "how tall": "#height", "how heavy": "#weight",
-    "how deep": "#depth", "how old": "#age", "how big": "#size", "how large": "#size", "how fast": "#speed",
-    "how far": "#distance", "how long": "#length", "how wide": "#width", "how often": "#often",
-    "get rid of": "remove", "turn on": "enable", "switch on": "enable", "turn off": "disable", "switch off": "disable",
-    "is it possible to": "can", "am i allowed to": "can", "is it allowed to": "can", "are you able to": "can",
-    "what makes": "why", "what causes": "why", "what caused": "why", "is it ok to": "can", "is it okay to": "can",
-    "tell if": "check if", "tell whether": "check if", "know if": "check if", "count as": "is",
-    "another word for": "synonym of", "how many people live in": "population of", "how many": "#many",
-    "how many inhabitants are there in": "population of", "how much": "#much", "who is the author of": "who write",
-    "who was the author of": "who write", "which author": "who", "which writer": "who", "what author": "who",
-    "at least": "#atleast", "at most": "#atmost", "no more than": "#atmost", "no less than": "#atleast",
-    "more than": "#over", "less than": "#under", "fewer than": "#under", "in order to": "to", "instead of": "#instead",
-    "pros and cons": "advantage disadvantage", "set up": "setup", "find out": "check", "log in": "login",
-    "sign in": "login", "stand for": "mean", "as opposed to": "versus", "per day": "a day", "each day": "a day",
-    "what is the meaning of": "what mean", "what is the definition of": "what mean", "give me the definition of": "what mean",
-    "what is meant by": "what mean", "what are the steps to": "how", "what are the steps for": "how", "what steps": "how",
-    "what is the best way to": "how", "what is the right way to": "how", "what is the way to": "how",
-    "what is the way from": "how get from", "what is a good way to": "how", "what is the process for": "how",
-    "what is the procedure for": "how", "what is the command to": "how", "what do i have to do to": "how",
-    "what do i need to do to": "how", "what must i do to": "how", "what should i do to": "how", "what can i do to": "how",
-    "what is the formula for": "how calculate", "need to": "must", "needs to": "must", "have to": "must",
-    "has to": "must", "had to": "must", "die out": "#extinct", "top speed": "#speed", "right time": "when",
-    "best time": "best when", "what is the best time": "when best", "when is the best time": "when best",
-    "when is the right time": "when", "what is the right time": "when", "how do i go about": "how", "work out": "calculate",
-}  # fmt: skip
+PHRASES: Final = _phrases(
+    """
+    why <- how come | for what reason | what is the reason | what is the reason that | what are the reasons
+    why <- what makes | what causes | what caused
+    when <- what time | at what time | in which year | in what year | what year | which year | on what date
+    when <- what date | right time | when is the right time | what is the right time
+    who <- which person | what person | which author | which writer | what author
+    #many <- what number of | what is the number of | which number of | how many
+    #much <- what amount of | which amount of | how much
+    #height <- how high | how tall
+    #weight <- how heavy
+    #depth <- how deep
+    #age <- how old
+    #size <- how big | how large
+    #speed <- how fast | top speed
+    #distance <- how far
+    #length <- how long
+    #width <- how wide
+    #often <- how often
+    remove <- get rid of
+    enable <- turn on | switch on
+    disable <- turn off | switch off
+    can <- is it possible to | am i allowed to | is it allowed to | are you able to | is it ok to | is it okay to
+    check if <- tell if | tell whether | know if
+    is <- count as
+    synonym of <- another word for
+    population of <- how many people live in | how many inhabitants are there in
+    who write <- who is the author of | who was the author of
+    #atleast <- at least | no less than
+    #atmost <- at most | no more than
+    #over <- more than
+    #under <- less than | fewer than
+    to <- in order to
+    #instead <- instead of
+    advantage disadvantage <- pros and cons
+    setup <- set up
+    check <- find out
+    login <- log in | sign in
+    mean <- stand for
+    versus <- as opposed to
+    a day <- per day | each day
+    what mean <- what is the meaning of | what is the definition of | give me the definition of | what is meant by
+    how <- what are the steps to | what are the steps for | what steps | what is the best way to
+    how <- what is the right way to | what is the way to | what is a good way to | what is the process for
+    how <- what is the procedure for | what is the command to | what do i have to do to | what do i need to do to
+    how <- what must i do to | what should i do to | what can i do to | how do i go about
+    how get from <- what is the way from
+    how calculate <- what is the formula for
+    must <- need to | needs to | have to | has to | had to
+    #extinct <- die out
+    best when <- best time
+    when best <- what is the best time | when is the best time
+    calculate <- work out
+    """
+)
 """Said in several words; the longest first. `#` marks what no text says by itself."""
 
 SAME: Final = _groups(
@@ -79,7 +108,7 @@ SAME: Final = _groups(
     quickly rapidly
     begin start commence
     end finish
-    show display list name give
+    show display
     explain describe
     calculate compute
     remove delete erase
@@ -91,7 +120,6 @@ SAME: Final = _groups(
     film movie
     bike bicycle
     package parcel
-    car
     child kid
     doctor physician
     gift present
@@ -100,7 +128,6 @@ SAME: Final = _groups(
     answer reply response
     allow permit
     required necessary must need
-    money cash
     job occupation
     #height height
     #weight weight weigh
@@ -120,7 +147,6 @@ SAME: Final = _groups(
     easy simple
     mean meaning definition define
     purpose use
-    autumn fall_
     colour color
     favourite favorite
     summarise summarize summary summarised
@@ -136,11 +162,11 @@ SAME: Final = _groups(
     milligram mg
     mile mi
     foot feet ft
-    inch in_
+    inch
     pound lb
     ounce oz
-    second_ s sec secs
-    minute min mins
+    second_ s sec secs seconds
+    minute mins
     hour h hr hrs
     dollar usd $
     euro eur €
@@ -148,7 +174,6 @@ SAME: Final = _groups(
     percent % percentage
     celsius centigrade °c
     fahrenheit °f
-    mph
     kmh km/h kph
     write compose
     opposite antonym
@@ -163,46 +188,36 @@ SAME: Final = _groups(
     happen occur
     located situated
     ingredient component
-    parent
-    usa us america
+    usa america
     uk britain
     maximum max
-    minimum min_
+    minimum min
     cheap inexpensive
-    happy glad
     ill sick
     safe safely
     quit exit leave
     contact reach
-    customer_support customer_service
     shut close
-    opening open
-    spouse
     replace substitute
     forbidden prohibited
     identical same
     rubbish garbage trash
     holiday vacation
-    flat_ apartment
     petrol gasoline
-    lift_ elevator
     cook recipe
-    current present_
     method technique
     total overall
-    text message
     """
 )
-"""Words of a line say the same; those before which a word must stand are told apart by an underscore."""
+"""Words of a line say the same. `second_` is the unit; `second` is what follows the first."""
 
 DIFFERENT: Final = _words(
     """
-    #many #much
-        before after until since during against versus without not no never none neither nor cannot except unless
+    #many #much #atleast #atmost #over #under #instead before after until since during against versus without
+    not no never none neither nor cannot except unless
     more less fewer most least over under above below all every each some any only both either always sometimes usually
     often rarely seldom many few several else other another same up down off out away again still already yet
     must like than beyond within between among per minus plus times divided both
-    #atleast #atmost #over #under #instead
     """
 )
 """May neither be missing nor be added, though dictionaries of stop words have them."""
@@ -210,7 +225,9 @@ DIFFERENT: Final = _words(
 LOOSE: Final = _words("up out still again already any each per between times both")
 """But these may."""
 
-FILLERS: Final = _words("person people place thing word country city number author team human scientist author mountain")
+FILLERS: Final = _words(
+    "person people place thing word country city number author team human scientist author mountain"
+)
 """May be there or not right after `which` or `what`, where the question is the same without them."""
 
 IMPLIED: Final = {("capital", "city"), ("prime", "number"), ("the", "novel"), ("the", "book"), ("the", "film"),
@@ -221,52 +238,54 @@ IMPLIED: Final = {("capital", "city"), ("prime", "number"), ("the", "novel"), ("
 COMMANDS: Final = _words("show list name give explain describe define calculate compute find solve what which")
 """With which a wish begins that `what is` says as well."""
 
-SCOPED: Final = _words("not never no only all every some most without except must")
+SCOPED: Final = _words("not never no only all every some most without except required")
 """What follows these must be the same."""
 
 IRREGULAR: Final = {
-    "made": "make", "won": "win", "wrote": "write", "written": "write", "spoken": "speak", "spoke": "speak",
-    "bought": "buy", "sold": "sell", "went": "go", "gone": "go", "came": "come", "fell": "fall", "fallen": "fall",
-    "rose": "rise", "built": "build", "began": "begin", "begun": "begin", "found_": "find", "left_": "leave",
-    "paid": "pay", "said": "say", "taught": "teach", "taken": "take", "took": "take", "gave": "give", "given": "give",
-    "knew": "know", "known": "know", "grew": "grow", "grown": "grow", "sank": "sink", "sunk": "sink", "ran": "run",
-    "ate": "eat", "eaten": "eat", "drank": "drink", "drunk": "drink", "drove": "drive", "driven": "drive",
-    "flew": "fly", "flown": "fly", "forgot": "forget", "forgotten": "forget", "got": "get", "gotten": "get",
-    "held": "hold", "kept": "keep", "lost": "lose", "meant": "mean", "met": "meet", "sent": "send", "shown": "show",
-    "slept": "sleep", "spent": "spend", "stood": "stand", "swam": "swim", "thought": "think", "told": "tell",
-    "wore": "wear", "worn": "wear", "children": "child", "men": "man", "women": "woman", "mice": "mouse",
-    "teeth": "tooth", "geese": "goose", "people": "person", "bacteria": "bacterium", "better": "better", "bled": "bleed",
-    "beaten": "beat", "chosen": "choose", "chose": "choose", "broken": "break", "broke": "break", "died": "die",
-    "dying": "die", "lying": "lie", "tying": "tie", "tied": "tie", "using": "use", "used": "use", "lies": "lie",
-    "dies": "die", "ties": "tie", "differs": "differ", "differing": "differ", "biggest": "largest", "occurs": "occur",
-    "tallest": "highest", "quickest": "fastest", "writing": "write", "making": "make", "taking": "take",
-    "giving": "give", "changing": "change", "changed": "change", "removing": "remove", "deleting": "delete",
-    "driving": "drive", "living": "live", "lived": "live", "leaving": "leave", "caused": "cause", "causing": "cause",
-    "located": "located", "summarising": "summarise", "matches": "match", "checks": "check", "wolves": "wolf",
-    "lives": "live", "leaves": "leaf", "differed": "differ",
-}  # fmt: skip
+    form: word
+    for line in """
+        make made making; win won; write wrote written writing; speak spoken spoke; buy bought; sell sold
+        go went gone; come came; fall fell fallen; rise rose; build built; begin began begun; pay paid; say said
+        teach taught; take taken took taking; give gave given giving; know knew known; grow grew grown
+        sink sank sunk; run ran; eat ate eaten; drink drank drunk; drive drove driven driving; fly flew flown
+        forget forgot forgotten; get got gotten; hold held; keep kept; lose lost; mean meant; meet met; send sent
+        show shown; sleep slept; spend spent; stand stood; swim swam; think thought; tell told; wear wore worn
+        child children; man men; woman women; mouse mice; tooth teeth; goose geese; person people
+        bacterium bacteria; bleed bled; beat beaten; choose chosen chose; break broken broke; die died dying dies
+        lie lying lies; tie tying tied ties; use using used; differ differs differing differed; largest biggest
+        occur occurs; highest tallest; fastest quickest; change changing changed; remove removing; delete deleting
+        live living lived lives; leave leaving; cause caused causing; summarise summarising; match matches
+        check checks; wolf wolves; leaf leaves
+    """.replace("\n", ";").split(";")
+    if line.strip()
+    for word, *forms in [line.split()]
+    for form in forms
+}
+"""Each form of an irregular word, and of some that a rule would cut wrongly."""
 
 COMMUTE: Final = _words("difference #distance and or between versus vs plus sum average common")
 """Where these say what is asked, the order of two names means nothing."""
 
-SMALL: Final = {
-    word: str(n)
-    for n, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen twenty".split()
-    )
-} | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80", "ninety": "90",
-     "hundred": "100", "thousand": "1000", "million": "million", "billion": "billion", "dozen": "12", "half": "1/2",
-     "first": "1.", "second": "2.", "third": "3.", "fourth": "4.", "fifth": "5.", "sixth": "6.", "seventh": "7.",
-     "eighth": "8.", "ninth": "9.", "tenth": "10.", "once": "1x", "twice": "2x", "thrice": "3x", "double": "double",
-     "triple": "triple", "quarter": "1/4"}  # fmt: skip
+SMALL: Final = dict(
+    pair.split()
+    for pair in """
+        zero 0, one 1, two 2, three 3, four 4, five 5, six 6, seven 7, eight 8, nine 9, ten 10, eleven 11, twelve 12,
+        thirteen 13, fourteen 14, fifteen 15, sixteen 16, seventeen 17, eighteen 18, nineteen 19, twenty 20, thirty 30,
+        forty 40, fifty 50, sixty 60, seventy 70, eighty 80, ninety 90, hundred 100, thousand 1000, million million,
+        billion billion, dozen 12, half 1/2, first 1., second 2., third 3., fourth 4., fifth 5., sixth 6., seventh 7.,
+        eighth 8., ninth 9., tenth 10., once 1x, twice 2x, thrice 3x, double double, triple triple, quarter 1/4
+    """.strip()
+    .replace("\n", ",")
+    .replace(",,", ",")
+    .split(",")
+)
 
 UNITS: Final = _words(
     """
     metre centimetre millimetre kilometre litre millilitre kilogram gram milligram mile foot inch pound ounce second_
-    minute hour day week month year century dollar euro sterling yen percent point celsius fahrenheit kelvin mph kmh knot yard
-    acre hectare pint gallon quart cup spoon ton tonne watt kilowatt volt am pm c f kb mb gb tb bit byte token word page
-    degree square cubic b
+    minute hour day week month year century dollar euro sterling yen percent point celsius fahrenheit kelvin mph kmh
+    knot yard acre hectare pint gallon quart cup spoon ton tonne watt kilowatt volt am pm c f kb mb gb tb bit byte token
+    word page degree square cubic b
     """
 )
 """What a number counts; the pair of both must agree."""

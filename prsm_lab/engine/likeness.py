@@ -35,8 +35,9 @@ _NUMBER: Final = r"[-+]?\d+(?:[.,:/-]\d+)*"
 _TOKEN: Final = re.compile(rf"[$€£]|(?<![\w]){_NUMBER}|(?<=\D){_NUMBER}|%|°[cf]|#?[^\W\d_]+(?:/h)?|\d+")
 _SHORT: Final = (
     (r"\bcan't\b|\bcannot\b", "can not"), (r"\bwon't\b", "will not"), (r"n't\b", " not"),
-    (r"\b(what|who|where|when|how|why|that|it|there|here|he|she)'s\b", r"\1 is"), (r"'re\b", " are"), (r"'d\b", " would"),
-    (r"'ll\b", " will"), (r"'ve\b", " have"), (r"\bi'm\b", "i am"), (r"'s\b|s'(?=\s|$)", ""), (r"\bwhats\b", "what is"),
+    (r"\b(what|who|where|when|how|why|that|it|there|here|he|she)'s\b", r"\1 is"), (r"'re\b", " are"),
+    (r"'d\b", " would"), (r"'ll\b", " will"), (r"'ve\b", " have"), (r"\bi'm\b", "i am"), (r"'s\b|s'(?=\s|$)", ""),
+    (r"\bwhats\b", "what is"),
 )  # fmt: skip
 _SAID: Final = tuple(
     (re.compile(pattern), said)
@@ -57,7 +58,13 @@ _SAID: Final = tuple(
 """Ways of asking the same, brought to one."""
 _ROMAN: Final = re.compile(r"(?:X{0,3})(?:IX|IV|V?I{1,3}|V|X)")
 _DIRECTED: Final = frozenset({"from", "to", "into", "than", "by", "minus", "before", "after", "against", "over", "for"})
-_LIGHT: Final = frozenset("a an the is are was were be been do does did has have had will would can could that".split())
+_ENGLISH: Final = english.FUNCTION | english.DIFFERENT | english.COMMANDS
+_LIGHT: Final = frozenset(
+    {
+        "a", "an", "the", "is", "are", "was", "were", "be", "been", "do", "does", "did", "has", "have", "had", "will",
+        "would", "can", "could", "that",
+    }
+)  # fmt: skip
 """Stand elsewhere in a question than in a statement, and nobody changes places by it."""
 _KINDS: Final = frozenset({"who", "when", "where", "why", "how"})
 _NEGATIONS: Final = frozenset({"not", "no", "never", "none", "neither", "nor", "without", "except", "unless"})
@@ -134,14 +141,14 @@ def read(text: str) -> Reading:
     raw = plain.split()
     names = _names(raw)
     forms = _folded(plain)
-    words = tuple(_basic(word) for word in _phrased(forms))
+    words = _basics(_phrased(forms))
     numbers = _counted(words, plain)
     content, fillers = _content(words)
     return Reading(
-        quoted=quoted, code=code, names=names, numbers=numbers, words=words, forms=frozenset(map(_day, forms)), content=content,
-        fillers=fillers, degrees=Counter(word for word in words if word in english.DIFFERENT), kind=_kind(words),
-        directed=_directions(words), long=len(raw) > MOST_WORDS,
-        english=len(raw) <= 2 or any(form in english.FUNCTION or form in english.DIFFERENT or form in english.COMMANDS for form in forms),
+        quoted=quoted, code=code, names=names, numbers=numbers, words=words, forms=frozenset(map(_day, forms)),
+        content=content, fillers=fillers, kind=_kind(words),
+        degrees=Counter(word for word in words if word in english.DIFFERENT), directed=_directions(words),
+        long=len(raw) > MOST_WORDS, english=len(raw) <= 2 or not _ENGLISH.isdisjoint(forms),
     )  # fmt: skip
 
 
@@ -152,8 +159,8 @@ def _folded(plain: str) -> list[str]:
     text = " ".join(plain.casefold().split()).rstrip(" .?!")
     for pattern, said in _SAID:
         text = pattern.sub(said, text)
-    for pattern, said in _SHORT:
-        text = re.sub(pattern, said, text)
+    for shortened, whole in _SHORT:
+        text = re.sub(shortened, whole, text)
     return _TOKEN.findall(text)
 
 
@@ -201,6 +208,13 @@ def _phrased(forms: Sequence[str]) -> list[str]:
             made.append(words[at])
             at += 1
     return made
+
+
+def _basics(words: Sequence[str]) -> tuple[str, ...]:
+    made = [_basic(word) for word in words]
+    if made and words[0] in ("list", "name", "give", "display"):  # here they are wishes
+        made[0] = "show"
+    return tuple(made)
 
 
 @functools.lru_cache(maxsize=8192)
@@ -307,8 +321,8 @@ def _numbers(a: Reading, b: Reading) -> bool:
     if a.numbers == b.numbers:
         return True
     commutes = bool(english.COMMUTE & set(a.words) & set(b.words))
-    return sorted(a.numbers) == sorted(b.numbers) and (commutes or len({n for n, _ in a.numbers}) == len(a.numbers) > 1
-                                                       and all(unit for _, unit in a.numbers))  # fmt: skip
+    return sorted(a.numbers) == sorted(b.numbers) and (commutes or (len({n for n, _ in a.numbers}) == len(a.numbers) > 1
+                                                       and all(unit for _, unit in a.numbers)))  # fmt: skip
 
 
 def _named(a: Reading, b: Reading) -> bool:

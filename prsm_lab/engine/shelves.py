@@ -124,17 +124,17 @@ class Shelves:
         import numpy as np
 
         rows = self._book.newer(place[0], wide=place[1], after=shelf.last, limit=PIECE)
-        fit = [(id, vector) for _, id, vector in rows if len(vector) == 2 * shelf.width]
+        fit = [(one, vector) for _, one, vector in rows if len(vector) == 2 * shelf.width]
         if fit:
             packed = np.frombuffer(b"".join(vector for _, vector in fit), "<f2").reshape(len(fit), shelf.width)
-            shelf.put([id for id, _ in fit], packed.astype(np.float32))
+            shelf.put([one for one, _ in fit], packed.astype(np.float32))
         if rows:
             shelf.last = rows[-1][0]
         return len(rows) == PIECE
 
     async def _rest(self, shelf: Shelf, place: tuple[bytes, bool]) -> None:
         try:
-            while self._read(shelf, place):
+            while self._read(shelf, place):  # noqa: ASYNC110 -- nothing is waited for: others get their turn
                 await asyncio.sleep(0)
             self._trim(place)
         finally:

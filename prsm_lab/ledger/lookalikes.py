@@ -34,11 +34,21 @@ LIMIT :limit
 _COUNTS: Final = """
 SELECT embedder, namespace, count(*) AS entries FROM lookalike GROUP BY embedder, namespace ORDER BY embedder, namespace
 """
-_SERVED: Final = """
-SELECT count(*) AS answers, sum(CASE WHEN source_id IS NOT NULL THEN 1 ELSE 0 END) AS served
-FROM inference WHERE status = 'completed' AND person IS NULL
+_SAVED: Final = """
+SELECT hit.embedder, hit.namespace, count(*) AS served, sum(source.cost) AS saved
+FROM inference JOIN inference AS source ON source.id = inference.source_id
+LEFT JOIN lookalike_hit AS hit ON hit.inference_id = inference.id AND hit.outcome = 'served'
+WHERE inference.person IS NULL GROUP BY hit.embedder, hit.namespace
 """
-_SET: Final = "INSERT INTO cache_setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+_REFUSE_ALL: Final = """
+INSERT INTO cache_refused (inference_id, created)
+SELECT id, CAST(? AS DOUBLE PRECISION) FROM inference
+WHERE status = 'completed' AND source_id IS NULL AND person IS NULL
+ON CONFLICT (inference_id) DO NOTHING
+"""
+_SET: Final = (
+    "INSERT INTO cache_setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 _SETTINGS: Final = "SELECT name, value FROM cache_setting"
 
 
@@ -145,6 +155,11 @@ class Lookalikes:
                 file.execute(_EVICT, (hit.matched_id,))
                 file.execute(_REPORT, (when, id))
 
+    def refuse_all(self, when: float) -> int:
+        """Keep all of the owner's answers until now from being served by a cache; return how many."""
+        with self._ledger.connection.transaction("cache") as file:
+            return int(file.execute(_REFUSE_ALL, (when,)).rowcount)
+
     def clear(self, *, namespace: str | None, embedder: str | None) -> int:
         """Forget entries; None: of all. Return how many."""
         where = {"namespace": namespace, "embedder": embedder}
@@ -157,10 +172,13 @@ class Lookalikes:
         found = self._ledger.connection.execute(_COUNTS)
         return [(row["embedder"], row["namespace"], row["entries"]) for row in found]
 
-    def served(self) -> tuple[int, int]:
-        """Return the owner's answers, and how many of them some cache served."""
-        row = self._ledger.connection.execute(_SERVED).fetchone()
-        return int(row["answers"]), int(row["served"] or 0)
+    def served(self) -> dict[tuple[str | None, str | None], tuple[int, float | None]]:
+        """Return how many answers were served to the owner and what they had cost, by embedder and namespace.
+
+        Under `(None, None)` are exact hits.
+        """
+        found = self._ledger.connection.execute(_SAVED)
+        return {(row["embedder"], row["namespace"]): (row["served"], row["saved"]) for row in found}
 
     def settings(self) -> dict[str, Any]:
         """Return what was set, by name."""

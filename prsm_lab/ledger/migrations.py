@@ -8,7 +8,16 @@ from typing import Final
 
 from prsm_lab.errors import InternalError
 
-STEPS: Final = ("schema.sql", "share.sql", "votes.sql", "purse.sql", "pace.sql", "bulk.sql", "turns.sql", "lookalikes.sql")
+STEPS: Final = (
+    "schema.sql",
+    "share.sql",
+    "votes.sql",
+    "purse.sql",
+    "pace.sql",
+    "bulk.sql",
+    "turns.sql",
+    "lookalikes.sql",
+)
 """Script n brings a file from version n to n + 1, in one transaction that also sets `user_version`."""
 
 

@@ -32,13 +32,13 @@ CREATE TABLE lookalike_hit (
     reported     DOUBLE PRECISION                      -- when somebody said that it was wrong
 );
 
--- Answers that no cache serves any more, because somebody said that they are wrong.
+-- Answers that no cache serves any more: somebody said that they are wrong, or cleared the cache.
 CREATE TABLE cache_refused (
     inference_id TEXT PRIMARY KEY,
     created      DOUBLE PRECISION NOT NULL
 );
 
--- JSON by name: `cleared`, `calibration <embedder>`, `namespace <name>`.
+-- JSON by name: `calibration <embedder>`, `namespace <name>`.
 CREATE TABLE cache_setting (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL

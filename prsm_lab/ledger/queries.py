@@ -53,8 +53,8 @@ ON CONFLICT (inference_id) DO NOTHING
 """
 
 LOOKALIKE_HIT: Final = """
-INSERT INTO lookalike_hit (inference_id, matched_id, asked, matched, similarity, threshold, embedder, namespace, outcome,
-                           reason, embed_ms, search_ms, person, created, reported)
+INSERT INTO lookalike_hit (inference_id, matched_id, asked, matched, similarity, threshold, embedder, namespace,
+                           outcome, reason, embed_ms, search_ms, person, created, reported)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (inference_id) DO NOTHING
 """
