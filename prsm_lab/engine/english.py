@@ -22,9 +22,9 @@ def _groups(text: str) -> dict[str, str]:
 
 EMPTY: Final = _words(
     """
-    a an the i you we they he she it me us them my your our their one ones
+    a an the i you we they it me us them my your our their one ones
     am is are was were be been being do does did done doing have has had having will would shall
-    of to in on at by for from with into onto as about and or if whether that this these those there here it its so then
+    of to in on at by for from with into onto as and or if whether that this these those there here it its so then
     what which who whom whose when where why how
     please hello hi hey thanks thank kindly just also really exactly actually
     can could may might should
@@ -35,12 +35,31 @@ EMPTY: Final = _words(
 FUNCTION: Final = EMPTY - {"i", "a", "me", "on", "am", "an", "in", "do", "one", "so", "is"} | {"is", "in", "do"}
 """By these a text shows that it is English."""
 
+AUXILIARY: Final = _words(
+    "am is are was were do does did has have had will would can could may might should shall must"
+)
+"""With these a question of yes and no begins."""
+
+LIGHT: Final = _words("a an the is are was were be been do does did has have had will would can could that")
+"""Stand elsewhere in a question than in a statement, and nobody changes places by it."""
+
+DIRECTED: Final = _words("from to into than by about minus before after against over")
+"""Tell who is at which end."""
+
 OPENINGS: Final = (
     "can you tell me", "could you tell me", "can you please", "could you please", "would you please", "do you know",
     "can you", "could you", "i would like to know", "i would like to", "i want to know", "i want to", "i need to know",
-    "tell me", "let me know", "please", "show me how to",
+    "tell me", "tell me about", "let me know", "please", "show me how to",
 )  # fmt: skip
 """How a wish is wrapped; at the beginning only."""
+
+WISHES: Final = _words(
+    """
+    explain give write summarise summarize show list translate help tell describe suggest recommend create find make
+    convert calculate compare name define compose draft rewrite
+    """
+)
+"""After `can you` these are asked to be done."""
 
 PHRASES: Final = _phrases(
     """
@@ -101,6 +120,8 @@ PHRASES: Final = _phrases(
 
 SAME: Final = _groups(
     """
+    he him his himself
+    she her hers herself
     buy purchase
     large big huge biggest
     small little tiny
@@ -215,6 +236,7 @@ DIFFERENT: Final = _words(
     """
     #many #much #atleast #atmost #over #under #instead before after until since during against versus without
     not no never none neither nor cannot except unless
+    about he she
     more less fewer most least over under above below all every each some any only both either always sometimes usually
     often rarely seldom many few several else other another same up down off out away again still already yet
     must like than beyond within between among per minus plus times divided both
@@ -222,7 +244,7 @@ DIFFERENT: Final = _words(
 )
 """May neither be missing nor be added, though dictionaries of stop words have them."""
 
-LOOSE: Final = _words("up out still again already any each per between times both")
+LOOSE: Final = _words("still already any each per between times by")
 """But these may."""
 
 FILLERS: Final = _words(
@@ -238,7 +260,7 @@ IMPLIED: Final = {("capital", "city"), ("prime", "number"), ("the", "novel"), ("
 COMMANDS: Final = _words("show list name give explain describe define calculate compute find solve what which")
 """With which a wish begins that `what is` says as well."""
 
-SCOPED: Final = _words("not never no only all every some most without except required")
+SCOPED: Final = _words("not never no only all every some most without except")
 """What follows these must be the same."""
 
 IRREGULAR: Final = {
@@ -262,9 +284,6 @@ IRREGULAR: Final = {
     for form in forms
 }
 """Each form of an irregular word, and of some that a rule would cut wrongly."""
-
-COMMUTE: Final = _words("difference #distance and or between versus vs plus sum average common")
-"""Where these say what is asked, the order of two names means nothing."""
 
 SMALL: Final = dict(
     pair.split()

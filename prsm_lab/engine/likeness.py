@@ -10,88 +10,22 @@ The first thing that differs is named, for the record of what was not served.
 
 from __future__ import annotations
 
-import functools
-import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from prsm_lab.engine import english
+from prsm_lab.engine.reading import Reading, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MOST_WORDS: Final = 120
-"""An embedder sees 256 tokens: of a longer text it says nothing about the rest."""
-
 MOST_LETTERS: Final = 1_000
-
-_QUOTES: Final = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "´": "'"})
-_QUOTED: Final = re.compile(r"```(.+?)```|`([^`]+)`|\"([^\"]+)\"|(?<![\w])'([^']+(?:'\w[^']*)*)'(?!\w)", re.DOTALL)
-_CODE: Final = re.compile(
-    r"(?<!\S)(?:[^\s]*[_(){}\[\]<>=\\|@#~^*][^\s]*|[A-Za-z]\w*(?:\.[A-Za-z]\w*){1,}(?:\(\))?|[A-Za-z]{1,2}(?:\+\+|#)"
-    r"|--?[A-Za-z][\w-]*|[a-z]+[A-Z]\w*|/[\w/.-]+|[-+*/^=](?=\s))"
-)
-_NUMBER: Final = r"[-+]?\d+(?:[.,:/-]\d+)*"
-_TOKEN: Final = re.compile(rf"[$€£]|(?<![\w]){_NUMBER}|(?<=\D){_NUMBER}|%|°[cf]|#?[^\W\d_]+(?:/h)?|\d+")
-_SHORT: Final = (
-    (r"\bcan't\b|\bcannot\b", "can not"), (r"\bwon't\b", "will not"), (r"n't\b", " not"),
-    (r"\b(what|who|where|when|how|why|that|it|there|here|he|she)'s\b", r"\1 is"), (r"'re\b", " are"),
-    (r"'d\b", " would"), (r"'ll\b", " will"), (r"'ve\b", " have"), (r"\bi'm\b", "i am"), (r"'s\b|s'(?=\s|$)", ""),
-    (r"\bwhats\b", "what is"),
-)  # fmt: skip
-_SAID: Final = tuple(
-    (re.compile(pattern), said)
-    for pattern, said in (
-        (r"^(in|on|at|for|with|under|from) ([^,?.]{1,40}), ?(.+)$", r"\3 \1 \2"),
-        (r"^(?:convert|what is|what are) ([-+$€£]?\d[^?]*?) (?:to|into|in) ([^\W\d]+)$", r"how many \2 are \1"),
-        (r"^(?:how do you say|how do i say|what is) (#quoted) in ([^\W\d]+)$", r"translate \1 into \2"),
-        (r"^(?:what is|what's) the ([^\W\d]+) (?:word|translation) (?:for|of) (#quoted)$", r"translate \2 into \1"),
-        (r"^why (?:do|does|did) (.+?) (?:happen|occur)$", r"why \1"),
-        (r"^is (.+) possible$", r"can \1"),
-        (r"^translate (#quoted) to ", r"translate \1 into "),
-        (r"^how much (?:do|does|did|is|are|will) (.+?) cost$", r"what is the price of \1"),
-        (r"^what (?:do|does|did|will) (.+?) cost$", r"what is the price of \1"),
-        (r"^how much (?:is|are) (?!\d)(.+)$", r"what is the price of \1"),
-        (r"^what (?:do|does) (.+?) weigh$", r"how heavy is \1"),
-    )
-)
-"""Ways of asking the same, brought to one."""
-_ROMAN: Final = re.compile(r"(?:X{0,3})(?:IX|IV|V?I{1,3}|V|X)")
-_DIRECTED: Final = frozenset({"from", "to", "into", "than", "by", "minus", "before", "after", "against", "over", "for"})
-_ENGLISH: Final = english.FUNCTION | english.DIFFERENT | english.COMMANDS
-_LIGHT: Final = frozenset(
-    {
-        "a", "an", "the", "is", "are", "was", "were", "be", "been", "do", "does", "did", "has", "have", "had", "will",
-        "would", "can", "could", "that",
-    }
-)  # fmt: skip
-"""Stand elsewhere in a question than in a statement, and nobody changes places by it."""
-_KINDS: Final = frozenset({"who", "when", "where", "why", "how"})
+"""A longer text is another question than every other, and is not even read."""
 _NEGATIONS: Final = frozenset({"not", "no", "never", "none", "neither", "nor", "without", "except", "unless"})
-
-
-class Reading(NamedTuple):
-    """What one text says, in the parts that must agree."""
-
-    quoted: tuple[str, ...]
-    code: tuple[str, ...]
-    names: tuple[str, ...]
-    """Words with a capital inside the sentence, in order."""
-    numbers: tuple[tuple[str, str], ...]
-    """Each with the unit that follows it, in order."""
-    words: tuple[str, ...]
-    """All words in their basic form, in order, empty ones too."""
-    forms: frozenset[str]
-    """All words as they stand."""
-    content: tuple[str, ...]
-    fillers: frozenset[int]
-    """Positions in `content` of words that may be left out."""
-    degrees: Counter[str]
-    kind: str
-    """who, when, where, why, how; or nothing."""
-    directed: frozenset[tuple[str, str]]
-    long: bool
-    english: bool
+_SUPPORT: Final = frozenset({"do", "does", "did"})
+_EITHER_WAY: Final = frozenset({"difference", "differ", "#distance"})
+"""Between two, whichever is named first."""
+_SUMS: Final = frozenset({"plus", "times", "sum", "average", "difference"})
 
 
 def differ(one: str, other: str) -> str | None:
@@ -117,212 +51,20 @@ def differ(one: str, other: str) -> str | None:
     if not (a.english and b.english):
         return "language"
     for what, same in (
-        ("quoted text", a.quoted == b.quoted), ("code", a.code == b.code), ("number", _numbers(a, b)),
-        ("name", _named(a, b)), ("negation", _negations(a) == _negations(b)),
-        ("degree", not _degrees(a, b)), ("kind", _kinds(a, b)),
+        ("quoted text", a.quoted == b.quoted), ("code", a.code == b.code), ("symbol", a.symbols == b.symbols),
+        ("number", _numbers(a, b)), ("name", _named(a, b)), ("negation", _negations(a) == _negations(b)),
+        ("degree", not _degrees(a, b)), ("kind", _kinds(a, b)), ("tense", _tenses(a, b)), ("modal", _modals(a, b)),
     ):  # fmt: skip
         if not same:
             return what
     return _words_differ(a, b)
 
 
-@functools.lru_cache(maxsize=4096)
-def read(text: str) -> Reading:
-    """Read one text.
-
-    >>> read("Convert 5 km to miles.").numbers
-    (('5', 'kilometre'),)
-    """
-    plain = text.translate(_QUOTES)
-    quoted = tuple(" ".join(next(filter(None, found)).split()) for found in _QUOTED.findall(plain))
-    plain = _QUOTED.sub(" #quoted ", plain)
-    code = tuple(found.rstrip(".,;:?!") for found in _CODE.findall(plain) if found != "#quoted")
-    plain = _CODE.sub(lambda found: found[0] if found[0] == "#quoted" else " #code ", plain)
-    raw = plain.split()
-    names = _names(raw)
-    forms = _folded(plain)
-    words = _basics(_phrased(forms))
-    numbers = _counted(words, plain)
-    content, fillers = _content(words)
-    return Reading(
-        quoted=quoted, code=code, names=names, numbers=numbers, words=words, forms=frozenset(map(_day, forms)),
-        content=content, fillers=fillers, kind=_kind(words),
-        degrees=Counter(word for word in words if word in english.DIFFERENT), directed=_directions(words),
-        long=len(raw) > MOST_WORDS, english=len(raw) <= 2 or not _ENGLISH.isdisjoint(forms),
-    )  # fmt: skip
-
-
-# ------------------------------------------------------------------------------------------------- reading
-
-
-def _folded(plain: str) -> list[str]:
-    text = " ".join(plain.casefold().split()).rstrip(" .?!")
-    for pattern, said in _SAID:
-        text = pattern.sub(said, text)
-    for shortened, whole in _SHORT:
-        text = re.sub(shortened, whole, text)
-    return _TOKEN.findall(text)
-
-
-def _names(raw: Sequence[str]) -> tuple[str, ...]:
-    found, begins = [], True
-    for word in raw:
-        bare = word.strip("\"'.,;:?!()")
-        folded = re.sub(r"'s$|'$", "", bare.casefold())
-        if not begins and bare[:1].isupper() and folded not in english.EMPTY and bare != "OK" and folded:
-            found.append(_day(folded))
-        begins = word.endswith((".", "?", "!", ":"))
-    return tuple(found)
-
-
-def _day(name: str) -> str:
-    """Sundays are as Sunday is."""
-    return name.removesuffix("s") if name.endswith("days") else name
-
-
-@functools.cache
-def _by_length() -> dict[int, dict[tuple[str, ...], tuple[str, ...]]]:
-    table: dict[int, dict[tuple[str, ...], tuple[str, ...]]] = {}
-    for phrase, said in english.PHRASES.items():
-        key = tuple(phrase.split())
-        table.setdefault(len(key), {})[key] = tuple(said.split())
-    return dict(sorted(table.items(), reverse=True))
-
-
-def _phrased(forms: Sequence[str]) -> list[str]:
-    words = list(forms)
-    for opening in sorted(english.OPENINGS, key=len, reverse=True):
-        parts = opening.split()
-        if words[: len(parts)] == parts and len(words) > len(parts) + 1:
-            words = words[len(parts) :]
-    made: list[str] = []
-    at = 0
-    while at < len(words):
-        for length, table in _by_length().items():
-            said = table.get(tuple(words[at : at + length]))
-            if said is not None:
-                made += said
-                at += length
-                break
-        else:
-            made.append(words[at])
-            at += 1
-    return made
-
-
-def _basics(words: Sequence[str]) -> tuple[str, ...]:
-    made = [_basic(word) for word in words]
-    if made and words[0] in ("list", "name", "give", "display"):  # here they are wishes
-        made[0] = "show"
-    return tuple(made)
-
-
-@functools.lru_cache(maxsize=8192)
-def _basic(word: str) -> str:
-    """The word's basic form, and of words that say the same the first."""
-    found = english.IRREGULAR.get(word, word)
-    if found in english.SAME:
-        return english.SAME[found]
-    if found in english.EMPTY or found in english.DIFFERENT or found in english.SMALL or found[:1] == "#":
-        return found
-    stem = _stem(found)
-    return _stems().get(stem, stem)
-
-
-@functools.cache
-def _stems() -> dict[str, str]:
-    return {_stem(word): said for word, said in english.SAME.items() if word[:1] != "#"}
-
-
-def _stem(word: str) -> str:
-    for ending, least in (("ies", 5), ("ing", 6), ("ied", 5), ("ed", 5)):
-        if word.endswith(ending) and len(word) >= least:
-            stem = word[: -len(ending)] + ("y" if ending in ("ies", "ied") else "")
-            doubled = len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] not in "ls"
-            return stem[:-1] if doubled else stem.removesuffix("e")
-    if word.endswith(("ches", "shes", "sses", "xes")):
-        return word[:-2]
-    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:
-        word = word[:-1]
-    return word.removesuffix("e") if len(word) > 4 else word
-
-
-def _counted(words: Sequence[str], plain: str) -> tuple[tuple[str, str], ...]:
-    found = [("roman", bare) for bare in re.findall(r"\b[A-Z]+\b", plain) if len(bare) > 1 and _ROMAN.fullmatch(bare)]
-    for n, word in enumerate(words):
-        value = word.replace(",", "") if word[:1].isdigit() or word[:1] in "-+" else english.SMALL.get(word)
-        if value is None or (word == "one" and not _is_number(words, n)):
-            continue
-        after = [one for one in words[n + 1 : n + 3] if one != "degree"][:1]
-        before = words[n - 1] if n and words[n - 1] in ("dollar", "euro", "sterling") else ""
-        found.append((value, before or (after[0] if after and after[0] in _units() else "")))
-    return tuple(found)
-
-
-def _is_number(words: Sequence[str], n: int) -> bool:
-    """Does this `one` count something?"""
-    after = words[n + 1] if n + 1 < len(words) else "of"
-    return after not in english.EMPTY and (n == 0 or words[n - 1] not in ("should", "can", "do", "must", "may", "the"))
-
-
-@functools.cache
-def _units() -> frozenset[str]:
-    return frozenset(map(_basic, english.UNITS))
-
-
-@functools.cache
-def _fillers() -> frozenset[str]:
-    return frozenset(map(_basic, english.FILLERS))
-
-
-@functools.cache
-def _implied() -> frozenset[tuple[str, str]]:
-    return frozenset((_basic(one), _basic(other)) for one, other in english.IMPLIED)
-
-
-@functools.cache
-def _commands() -> frozenset[str]:
-    return frozenset(map(_basic, english.COMMANDS))
-
-
-def _content(words: Sequence[str]) -> tuple[tuple[str, ...], frozenset[int]]:
-    content: list[str] = []
-    fillers: set[int] = set()
-    for n, word in enumerate(words):
-        if word in english.EMPTY or word in english.DIFFERENT or word in english.SMALL or word[:1].isdigit():
-            continue
-        before = words[n - 1] if n else ""
-        asked = before in ("which", "what") and word in _fillers()
-        if asked or (before, word) in _implied() or (not n and word in _commands()):
-            fillers.add(len(content))
-        content.append(word)
-    return tuple(content), frozenset(fillers)
-
-
-def _kind(words: Sequence[str]) -> str:
-    asked = [word for word in words if word in _KINDS]
-    return asked[0] if asked else ""
-
-
-def _directions(words: Sequence[str]) -> frozenset[tuple[str, str]]:
-    found = set()
-    for n, word in enumerate(words):
-        if word in _DIRECTED or word in english.SCOPED:
-            after = next((one for one in words[n + 1 : n + 5] if one not in english.EMPTY), None)
-            if after is not None:
-                found.add((word, after))
-    return frozenset(found)
-
-
-# ---------------------------------------------------------------------------------------------- comparing
-
-
 def _numbers(a: Reading, b: Reading) -> bool:
     if a.numbers == b.numbers:
         return True
-    commutes = bool(english.COMMUTE & set(a.words) & set(b.words))
-    return sorted(a.numbers) == sorted(b.numbers) and (commutes or (len({n for n, _ in a.numbers}) == len(a.numbers) > 1
-                                                       and all(unit for _, unit in a.numbers)))  # fmt: skip
+    sums = bool(_SUMS & set(a.words) & set(b.words))
+    return sums and sorted(a.numbers) == sorted(b.numbers)
 
 
 def _named(a: Reading, b: Reading) -> bool:
@@ -340,7 +82,26 @@ def _degrees(a: Reading, b: Reading) -> set[str]:
 
 
 def _kinds(a: Reading, b: Reading) -> bool:
-    return a.kind == b.kind or not (a.kind and b.kind) or "how" in (a.kind, b.kind)
+    """Do both ask for the same: a person, a time, a way, yes or no?"""
+    if a.kind == b.kind:
+        return True
+    kinds = {a.kind, b.kind}
+    if "" in kinds:  # a wish
+        return bool(kinds & {"what", "how"})
+    named = next((one for one in (a, b) if one.kind == "what" and one.fillers), None)  # which author, what country
+    return named is not None and bool(kinds & {"who", "where", "when"})
+
+
+def _tenses(a: Reading, b: Reading) -> bool:
+    tenses = {a.tense, b.tense}
+    return a.tense == b.tense or not ("future" in tenses or tenses == {"past", "present"})
+
+
+def _modals(a: Reading, b: Reading) -> bool:
+    """May, or should? Of ways to do something it says nothing, and of some questions only where both have one."""
+    if a.modal == b.modal or "how" in (a.kind, b.kind):
+        return True
+    return a.kind not in ("whether", "who") and not (a.modal and b.modal)
 
 
 def _words_differ(a: Reading, b: Reading) -> str | None:
@@ -361,20 +122,33 @@ def _order(a: Reading, b: Reading) -> str | None:
         return None
     if Counter(one) == Counter(other):
         return "order"
-    pairs_a, pairs_b = dict(a.directed), dict(b.directed)
-    commutes = bool(english.COMMUTE & set(a.words) & set(b.words) & {"difference", "differ", "#distance"})
-    if not commutes and any(pairs_a[word] != pairs_b[word] for word in pairs_a.keys() & pairs_b.keys()):
+    words = set(a.words) & set(b.words)
+    either_way = bool(_EITHER_WAY & words)
+    if not either_way and _turned_round(a, b):
         return "order"
     shared = set(a.content) & set(b.content)
     line, turned = ([word for word in dict.fromkeys(r.content) if word in shared] for r in (a, b))
     passive = ("by" in a.words) != ("by" in b.words)
     if line == turned:
-        return "order" if passive and len(line) > 2 and "who" not in (a.kind, b.kind) else None
-    return None if passive or commutes or not (_reversed(line, turned) or _swapped(a, b)) else "order"
+        return "order" if passive and len(line) > 1 else None
+    if a.kind == b.kind == "who" and bool(_SUPPORT & set(a.words)) != bool(_SUPPORT & set(b.words)) and not passive:
+        return "order"
+    return None if passive or either_way or not (_reversed(line, turned) or _swapped(a, b)) else "order"
+
+
+def _turned_round(a: Reading, b: Reading) -> bool:
+    """Does a word of direction point at another, or at one word another?"""
+    shared = set(a.content) & set(b.content)
+    left, right = ({(word, to) for word, to in r.directed if to in shared} for r in (a, b))
+    for n in (0, 1):
+        for key in {pair[n] for pair in left} & {pair[n] for pair in right}:
+            if {pair for pair in left if pair[n] == key} != {pair for pair in right if pair[n] == key}:
+                return True
+    return False
 
 
 def _solid(one: Reading) -> list[str]:
-    return [word for word in one.words if word not in _LIGHT]
+    return [word for word in one.words if word not in english.LIGHT]
 
 
 def _reversed(one: Sequence[str], other: Sequence[str]) -> bool:
