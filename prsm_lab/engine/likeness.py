@@ -23,8 +23,6 @@ MOST_LETTERS: Final = 1_000
 """A longer text is another question than every other, and is not even read."""
 _NEGATIONS: Final = frozenset({"not", "no", "never", "none", "neither", "nor", "without", "except", "unless"})
 _SUPPORT: Final = frozenset({"do", "does", "did"})
-_EITHER_WAY: Final = frozenset({"difference", "differ", "#distance"})
-"""Between two, whichever is named first."""
 _SUMS: Final = frozenset({"plus", "times", "sum", "average", "difference"})
 
 
@@ -120,10 +118,10 @@ def _order(a: Reading, b: Reading) -> str | None:
     one, other = _solid(a), _solid(b)
     if one == other:
         return None
-    if Counter(one) == Counter(other):
-        return "order"
     words = set(a.words) & set(b.words)
-    either_way = bool(_EITHER_WAY & words)
+    either_way = "#distance" in words or {"difference", "between"} <= words
+    if Counter(one) == Counter(other) and not either_way and not (_SUMS & words and a.content == b.content):
+        return "order"
     if not either_way and _turned_round(a, b):
         return "order"
     shared = set(a.content) & set(b.content)
