@@ -106,7 +106,8 @@ def read(text: str) -> Reading:
     numbers = _counted(words, plain)
     content, fillers = _content(words)
     return Reading(
-        quoted=quoted, code=code, names=names, numbers=numbers, words=words, forms=frozenset(map(_day, forms)) | frozenset(names),
+        quoted=quoted, code=code, names=names, numbers=numbers, words=words,
+        forms=frozenset(map(_day, forms)) | frozenset(names),
         content=content, fillers=fillers, kind=_kind(words), tense=_tense(said), modal=_modal(said), symbols=symbols,
         degrees=Counter(word for word in words if word in english.DIFFERENT), directed=_directions(words),
         long=len(raw) > MOST_WORDS, english=len(raw) <= 2 or not _ENGLISH.isdisjoint(forms),
