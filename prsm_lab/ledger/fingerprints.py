@@ -123,12 +123,17 @@ def scopes(request: Request, origins: Sequence[str], namespace: str) -> Scopes |
     rest = [*request.messages]
     rest[turns[-1]] = {**rest[turns[-1]], "content": None}
     asked = (VERSION, rest, _options(request.options), request.sample, request.person, namespace)
-    near = sorted({place for place in origins if not place.startswith("https://")})
+    near = sorted({_here(place) for place in origins})
     return Scopes(
         text,
         _short(_utf8((asked, request.model, _who(request.routing), origins))),
         _short(_utf8((asked, near, request.routing.only))),
     )
+
+
+def _here(place: str) -> str:
+    """What must be equal of a place where the model need not be: nothing of a real provider's."""
+    return "" if place.startswith("https://") else "mock" if place.startswith("mock:") else place
 
 
 def _short(content: bytes) -> bytes:
