@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prsm_lab import cache as cache
     from prsm_lab import datasets as datasets
     from prsm_lab import emulator as emulator
     from prsm_lab import errors as errors
@@ -78,8 +79,8 @@ _ROOMS = {
     ),
 }  # fmt: skip
 _MODULES = {
-    "datasets": "prsm_lab.datasets", "emulator": "prsm_lab.emulator", "errors": "prsm_lab.errors",
-    "local": "prsm_lab.local", "panels": "prsm_lab.panels", "plot": "prsm_lab.plot",
+    "cache": "prsm_lab.cache", "datasets": "prsm_lab.datasets", "emulator": "prsm_lab.emulator",
+    "errors": "prsm_lab.errors", "local": "prsm_lab.local", "panels": "prsm_lab.panels", "plot": "prsm_lab.plot",
     "prices": "prsm_lab.catalog.prices", "quality": "prsm_lab.frames.qualities",
     "scorers": "prsm_lab.scorers",
 }  # fmt: skip

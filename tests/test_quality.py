@@ -224,7 +224,7 @@ def test_an_older_ledger_gets_the_table_and_keeps_its_rows(tmp_path):
         client.inference.create("gpt-4", "hi")
     with sqlite3.connect(path) as file:
         file.executescript(
-            "DROP TABLE grade; ALTER TABLE attempt DROP COLUMN ttft_ms; ALTER TABLE attempt DROP COLUMN member;"
+            "DROP TABLE lookalike; DROP TABLE lookalike_hit; DROP TABLE cache_refused; DROP TABLE cache_setting; DROP TABLE grade; ALTER TABLE attempt DROP COLUMN ttft_ms; ALTER TABLE attempt DROP COLUMN member;"
             "PRAGMA user_version = 8;"
         )
     with lab.Client(mock_mode=True, ledger=path) as client:

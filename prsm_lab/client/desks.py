@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from prsm_lab import ask, catalog
+from prsm_lab import ask, catalog, checks
 from prsm_lab.client import hosting
 from prsm_lab.client.results import AsyncStream, Batch, BatchItem, Stream
 from prsm_lab.engine import many, portal, strategies
@@ -108,7 +108,7 @@ def _query(timeframe: str | None, model: str | None, metrics: Sequence[str], gro
     known = {*Report.__struct_fields__, "requests", "tokens", "costs", "latency", "avg_latency", "p95_latency"}
     for metric in metrics:
         if metric not in known:
-            raise ask.unknown_option(metric, known)
+            raise checks.unknown_option(metric, known)
     since, until = span(timeframe)
     return Query(since=since, until=until, model=model, group_by=groups(group_by))
 

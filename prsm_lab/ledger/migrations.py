@@ -10,6 +10,7 @@ from prsm_lab.errors import InternalError
 
 STEPS: Final = (
     "schema.sql", "share.sql", "votes.sql", "purse.sql", "pace.sql", "bulk.sql", "turns.sql", "runs.sql", "grades.sql",
+    "lookalikes.sql",
 )  # fmt: skip
 """Script n brings a file from version n to n + 1, in one transaction that also sets `user_version`."""
 

@@ -14,7 +14,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from prsm_lab import ask, catalog, checks, local, presets, settings
+from prsm_lab import catalog, checks, local, presets, settings
 from prsm_lab.client import connecting, registry
 from prsm_lab.errors import CancelledError, InvalidRequestError, NotFoundError
 from prsm_lab.hosting.store import Hosted, Upload, check_name
@@ -44,7 +44,7 @@ async def announce(visit: Visit) -> Response:
     body = await visit.body()
     for name in body:
         if name not in FIELDS:
-            raise ask.unknown_option(name, FIELDS)
+            raise checks.unknown_option(name, FIELDS)
     if body.get("base_url") is not None:
         return await _registered(visit, body)
     for name in ("name", "size", "sha256"):

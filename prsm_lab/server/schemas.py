@@ -94,7 +94,15 @@ _CACHE: Final = named(
         "enabled": flag(default=True),
         "ttl": maybe(number("Seconds for which an answer is fresh; null: for ever.", minimum=0)),
         "key_strategy": choice(("exact", "normalized", "semantic_similarity"), "When are two questions the same?"),
-        "similarity_threshold": maybe(number("For `semantic_similarity`.", minimum=0, maximum=1, default=0.95)),
+        "similarity_threshold": maybe(
+            number("Least cosine for `semantic_similarity`; null: what was measured.", minimum=0, maximum=1)
+        ),
+        "embedder": text("Whose vectors; one that the server's owner has named."),
+        "namespace": maybe(text("Only answers of the same namespace are found by meaning.")),
+        "cross_model": flag("May another model's answer serve?"),
+        "shadow": flag("Write down what would have been served by meaning, and do not serve it."),
+        "verify": maybe(text("A model that checks a hit first; not on a share server.")),
+        "force": flag("Also below the measured threshold, and at a temperature above 0."),
     },
     required=(), closed=True,
 )  # fmt: skip

@@ -134,6 +134,18 @@ class Cost(Value, frozen=True, kw_only=True, gc=False):
     currency: str = "USD"
 
 
+class Similar(Value, frozen=True, kw_only=True):
+    """What a hit by meaning matched."""
+
+    id: str
+    """The inference whose answer was served."""
+    prompt: str
+    """Its last turn's text."""
+    similarity: float
+    """Cosine of the two texts' vectors."""
+    embedder: str
+
+
 class Inference(Value, frozen=True, kw_only=True):
     """A finished question with its answer: what `create` returns and the ledger keeps."""
 
@@ -162,6 +174,8 @@ class Inference(Value, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
     logprobs: JSON | None = None
     sample: int = 0
+    similar: Similar | None = None
+    """What was asked instead, where a cache served by meaning."""
     structured: str | None = None
     """How an answer that fits a schema was asked for: `schema` (the provider's structured mode), `tool`, `prompt`."""
 
@@ -209,7 +223,7 @@ class Inference(Value, frozen=True, kw_only=True):
             self.provider, None if asked == self.model else f"asked for {asked}", shown.paid(self.cost.amount),
             shown.took(self.latency_ms), shown.counted(self.usage.completion_tokens, "token"),
             f"{len(self.attempts)} attempts" if len(self.attempts) > 1 else None,
-            "from the cache" if self.cached else None, ends.get(self.finish_reason or ""),
+            _cached(self), ends.get(self.finish_reason or ""),
             "simulated" if (self.served_model or "").startswith("simulated/") else None,
         ))  # fmt: skip
         thought = (
@@ -229,6 +243,13 @@ class Inference(Value, frozen=True, kw_only=True):
         parts = (_inert(self.provider), shown.paid(self.cost.amount), shown.took(self.latency_ms))
         figures = " · ".join(part for part in parts if part)
         return f"**{_inert(self.model)}** · {figures}\n\n{fence}text\n{text}\n{fence}"
+
+
+def _cached(inference: Inference) -> str | None:
+    near = inference.similar
+    if near is None:
+        return "from the cache" if inference.cached else None
+    return f"from the cache, asked as “{near.prompt:.80}” ({near.similarity:.2f} alike)"
 
 
 def _backtick_runs(text: str) -> list[str]:
