@@ -244,6 +244,18 @@ def test_a_refused_key_is_closed_for_runs_and_its_sister_is_not():
     assert health.closed(targets[0]) is None
 
 
+async def test_an_answer_makes_a_keys_breaker_whole():
+    """Five failures in a row trip it."""
+    bench = Bench(Key("a", *[DOWN] * 5, REPLY), retries=0)
+    for _ in range(5):
+        with pytest.raises(errors.ProviderError):
+            await bench.ask()
+    tripped = bench.attempts.balance.is_open(bench.targets[0])
+    await bench.ask()
+
+    assert (tripped, bench.attempts.balance.is_open(bench.targets[0])) == (True, False)
+
+
 async def test_all_keys_down_is_the_targets_failure():
     """Each was asked, then the retries are paid for as ever."""
     first, second = Key("a", DOWN), Key("b", DOWN)

@@ -116,7 +116,8 @@ def test_a_batchs_strategy_is_for_questions_that_say_nothing_of_their_own(client
     ]
     best, none = (client.inference.batch(asked, fallback_strategy=name) for name in ("best_available", "none"))
     emu.clear()
-    mixed = [{**asked[0], "quality_threshold": 0.8}, {**asked[0], "cost_optimization": False}]
+    mine = {**asked[0], "quality_threshold": 0.8}
+    mixed = [mine, {**mine, "cost_optimization": False}]
     cheap = client.inference.batch(mixed, fallback_strategy="cheapest")
 
     assert [item.inference.provider for item in best] == ["anthropic", "huggingface"]

@@ -376,7 +376,7 @@ OPTIONS = st.fixed_dictionaries(
         "max_tokens": st.integers(1, 9999), "temperature": st.floats(0, 2), "top_p": st.floats(0.01, 1), "seed": st.integers(-5, 5),
         "stop": st.lists(st.text("ab", min_size=1), max_size=3), "user": st.text(max_size=5), "timeout": st.integers(1, 500),
         "provider": st.sampled_from(["openai", "anthropic"]), "fallback_providers": st.lists(st.sampled_from(["openai", "huggingface"]), max_size=2),
-        "latency_optimization": st.booleans(), "quality_threshold": st.floats(0, 1), "on_unsupported": st.sampled_from(["refuse", "drop"]),
+        "latency_optimization": st.booleans(), "quality_threshold": st.floats(0, 1), "task": st.sampled_from(["sums", "a b"]), "on_unsupported": st.sampled_from(["refuse", "drop"]),
         "cost_optimization": st.one_of(st.booleans(), st.fixed_dictionaries({}, optional={"enabled": st.booleans(), "max_cost": st.floats(0, 5), "prefer_cheaper": st.booleans()})),
         "cache_config": st.one_of(st.booleans(), st.fixed_dictionaries({}, optional={"ttl": st.integers(0, 99), "key_strategy": st.sampled_from(["exact", "normalized"])})),
         "extra": st.dictionaries(st.sampled_from(["effort", "top_k"]), st.integers(0, 3), max_size=2),

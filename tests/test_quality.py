@@ -7,7 +7,6 @@ import sqlite3
 
 import pandas as pd
 import pytest
-from databases import database  # noqa: F401 -- a fixture
 from scipy.stats import t as student
 
 import prsm_lab as lab
@@ -105,8 +104,9 @@ def test_what_was_learnt_is_the_mean_with_its_interval(client, frame):
     """Wilson's for right and wrong, Student's for grades; statsmodels and scipy say the same."""
     from statsmodels.stats.proportion import proportion_confint
 
-    share, grades = [1.0] * 8 + [0.0] * 2, [0.5, 0.6, 0.9, 0.8]
-    learned = lab.quality.learn(results(frame, {"gpt-4.1": share, "gpt-4o": grades}), task="sums", client=client)
+    share, grades, poor = [1.0] * 8 + [0.0] * 2, [0.5, 0.6, 0.9, 0.8], [0.0, 0.1, 0.0, 0.3]
+    scores = {"gpt-4.1": share, "gpt-4o": grades, "gpt-4": poor, "gpt-4-turbo": [1 - one for one in poor]}
+    learned = lab.quality.learn(results(frame, scores), task="sums", client=client)
     learned = learned[learned["task"] == "sums"].set_index("model")
     low, high = proportion_confint(8, 10, method="wilson")
     half = student.ppf(0.975, 3) * pd.Series(grades).std() / 2
@@ -115,7 +115,26 @@ def test_what_was_learnt_is_the_mean_with_its_interval(client, frame):
     assert learned.loc["gpt-4o", ["value", "low", "high"]].tolist() == pytest.approx(
         [0.7, 0.7 - half, min(1, 0.7 + half)]
     )
+    assert (learned.loc["gpt-4", "low"], learned.loc["gpt-4-turbo", "high"]) == (0.0, 1.0)
     assert learned["used"].all()
+
+
+def test_a_database_of_several_servers_keeps_it_too(database, frame):
+    """PostgreSQL: the same table, and the same columns of attempts."""
+    with lab.Client(mock_mode=True, ledger=database) as first:
+        for scores in ([0.0] * 5, [1.0] * 5):
+            lab.quality.learn(results(frame, {"gpt-4.1": scores}), task="sums", client=first)
+        with first.inference.stream("gpt-4", "hi") as stream:
+            answer = stream.result()
+    with lab.Client(mock_mode=True, ledger=database) as second:
+        known = lab.quality.table("sums", client=second)
+        fast = second.inference.create("gpt-4o", "hi", latency_optimization=True, max_tokens=5)
+        knocks = second.engine.ledger.receipts([answer.id])[0].attempts
+
+        assert known.loc[known["task"] == "sums", ["model", "value"]].values.tolist() == [["gpt-4.1", 1.0]]
+        assert fast.content is not None
+        assert knocks[0].ttft_ms is not None
+        assert lab.quality.forget("sums", client=second) == 1
 
 
 def test_it_survives_a_restart_and_guides_the_next_question(tmp_path, frame):

@@ -10,11 +10,12 @@ import pytest
 
 import prsm_lab as lab
 from prsm_lab import ask, emulator, errors
-from prsm_lab.engine import portal, routers, signals
+from prsm_lab.engine import cascade, portal, routers, signals
+from prsm_lab.engine.attempts import Answer
 from prsm_lab.engine.routers import Rule
 from prsm_lab.frames import routing
 from prsm_lab.frames.router import Report
-from prsm_lab.types import Reply, Request, Usage
+from prsm_lab.types import Reply, Request, Target, Usage
 
 pytestmark = pytest.mark.filterwarnings("ignore:No price is known", "ignore:.*has a price but does not say")
 
@@ -143,6 +144,24 @@ def test_a_strong_model_that_fails_after_the_cheap_one_was_paid_is_a_failure_wit
     assert (kept.status, kept.inference.content, len(caught.value.attempts)) == ("failed", "x", 2)
 
 
+async def test_the_strong_model_has_what_is_left_of_the_time():
+    """One deadline for both."""
+    asked = []
+
+    async def ask(request, live):
+        asked.append(request)
+        target = Target(provider="p", model=request.model, name=request.model)
+        yield Answer(Reply(text="x", finish_reason="stop"), target, (), 1.0, None, 0.0)
+
+    known = routers.of(routers.register(rule(threshold=None)))
+    request = Request(model="router", messages=(), timeout=10.0)
+    async for _ in cascade.answers(known, request, ask, live=False):
+        pass
+
+    assert [one.model for one in asked] == [CHEAP, STRONG]
+    assert asked[0].timeout == 10.0 > asked[1].timeout > 0
+
+
 def test_a_streamed_cascade_shows_one_answer_only(client):
     """The cheap model's when it is trusted, else the strong one's; never both."""
     for threshold, shown in ((-5.0, "four words of it"), (None, "strong")):
@@ -246,6 +265,7 @@ def test_an_unknown_signal_never_serves():
     """NaN, and nothing below the threshold; at it, yes."""
     assert [rule(threshold=0.5).serves(figure) for figure in (math.nan, 0.49, 0.5)] == [False, False, True]
     assert not rule(threshold=None).serves(1e9)
+    assert rule(threshold=routers.rounded(2 / 3)).serves(2 / 3), "a file has fewer digits"
 
 
 # --------------------------------------------------------------------------------- calibrated on one's own rows

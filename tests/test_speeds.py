@@ -105,3 +105,19 @@ def test_the_ledger_remembers_speeds_and_first_pieces(tmp_path):
     assert (len(known.latencies), len(known.firsts)) == (2, 1)
     assert asked.content is not None
     assert len(speed._known["openai", "gpt-4.1-mini"].latencies) == 1
+
+
+def test_questions_that_explore_go_round_the_places_nobody_asked(monkeypatch):
+    """Each time another one, all of them good enough; a question that does not explore goes to the fastest."""
+    options = {"latency_optimization": True, "quality_threshold": 0.8, "max_tokens": 5}
+    monkeypatch.setattr("prsm_lab.engine.speeds.draw", lambda _: 0.0)
+    with lab.Client(mock_mode=True, ledger=":memory:") as client:
+        explored = [client.inference.create("gpt-4o", f"{n}", **options).model for n in range(4)]
+        monkeypatch.setattr("prsm_lab.engine.speeds.draw", lambda _: 0.9)
+        known = client.engine.choosing.speeds._known
+        fastest = min((place for place in known), key=lambda place: known[place].figure(live=False))
+        settled = client.inference.create("gpt-4o", "x", **options)
+
+    assert len(set(explored)) == 4
+    assert all(lab.quality.get(model) >= 0.8 for model in explored)
+    assert settled.attempts[0].model == fastest[1]

@@ -156,7 +156,7 @@ class Attempts:
                 with await self._held(request, target, deadline) as held:
                     leave = await self._enter(request, target, deadline)
                     deadline = min(deadline, time.monotonic() + allowed)
-                    with leave, self.balance.asking(target):
+                    with leave:
                         if held is not None:
                             held.sent = True
                         async with contextlib.aclosing(knock.listen(deadline)) as heard:
@@ -169,9 +169,7 @@ class Attempts:
                                 if held is not None:
                                     held.bill(item.usage)
                                 self.balance.answered(target)
-                                trail.append(knock.record(None))
-                                queued = max(0.0, (knock.began - asked) * 1000)
-                                yield Answer(item, target, tuple(trail), knock.latency_ms, knock.ttft_ms, queued)
+                                yield knock.answer(item, trail, asked)
                                 return
             except PRSMError as error:
                 error.provider = error.provider or target.provider
@@ -187,6 +185,8 @@ class Attempts:
                     position, retries, tried = position + 1, 0, set()
                 if knock.spoke:
                     yield Delta(restart=targets[position].name)
+            finally:
+                self.balance.left(target)
             if step.wait:
                 await seats.nap(step.wait)
 
@@ -332,6 +332,11 @@ class _Knock:
             ) from None
         except Exception as bug:  # noqa: BLE001 -- the edge to code of third parties: a bug there must not take a whole run down
             raise broken(self._target, bug) from None
+
+    def answer(self, reply: Reply, trail: list[Attempt], asked: float) -> Answer:
+        """Put an answer together; what came before the knock was waiting."""
+        queued, attempts = max(0.0, (self.began - asked) * 1000), (*trail, self.record(None))
+        return Answer(reply, self._target, attempts, self.latency_ms, self.ttft_ms, queued)
 
     def record(self, error: PRSMError | None) -> Attempt:
         """Write the attempt down."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +17,7 @@ from prsm_lab.engine.fleet import AWAY
 from prsm_lab.errors import PRSMError, RateLimitError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Collection, Sequence
 
     from prsm_lab.engine.health import Health
     from prsm_lab.engine.windows import Windows
@@ -137,14 +136,19 @@ class Balance:
         return known[1]
 
     def chosen(self, target: Target, tried: set[int]) -> Target:
-        """Return a target with the member that is asked, and note it among those that were tried."""
+        """Return a target with the member that is asked, and note it among those that were tried.
+
+        From here on the question counts as in flight there, while it waits for its turn too; until `left`.
+        """
         members, now = self._of(target), self.now()
         if not members:
             return target
         found = pick(members, now, tried)
-        member = pick(members, now) if found is None else found
-        tried.add(member or 0)
-        return msgspec.structs.replace(target, member=member)
+        n = (pick(members, now) or 0) if found is None else found
+        tried.add(n)
+        members[n].busy += 1
+        members[n].asked += 1
+        return msgspec.structs.replace(target, member=n)
 
     def others(self, target: Target, tried: Collection[int]) -> bool:
         """Tell whether a member that was not tried is awake."""
@@ -158,20 +162,10 @@ class Balance:
             return self._health.is_open(target)
         return all(self._health.is_open(msgspec.structs.replace(target, member=n)) for n in range(len(members)))
 
-    @contextmanager
-    def asking(self, target: Target) -> Iterator[None]:
-        """Count a question in flight at a member."""
-        members = self._of(target)
-        if target.member is None or not members:
-            yield
-            return
-        member = members[target.member]
-        member.busy += 1
-        member.asked += 1
-        try:
-            yield
-        finally:
-            member.busy -= 1
+    def left(self, target: Target) -> None:
+        """A question that was sent to a member is there no more."""
+        if target.member is not None and (members := self._of(target)[target.member : target.member + 1]):
+            members[0].busy = max(0, members[0].busy - 1)  # of other keys since then, none is busy with it
 
     def answered(self, target: Target) -> None:
         """A member that answers is back, and its breaker is whole."""

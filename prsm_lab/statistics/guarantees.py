@@ -48,9 +48,9 @@ def keeping(
     Ramdas 2024, "Estimating means of bounded random variables by betting", J. R. Stat. Soc. B 86). It adapts to the
     variance, and the order of rows plays no part.
 
-    What it costs (`tests/test_guarantees.py`; to keep 95 % with 90 % confidence): a tenth of the best threshold's
-    saving in hindsight at 400 to 500 rows where the signal is sharp or the cheap model is as good, at 3,000 where it is
-    noisy, at 40,000 where it knows nothing. Of fewer than `least_rows` rows nothing is saved.
+    What it costs to keep 95 % with 90 % confidence (`tests/test_guarantees.py`): a tenth of the best threshold's saving
+    in hindsight at 400 to 500 rows where the signal is sharp or the cheap model is as good, at 3,000 where it is noisy,
+    at 40,000 where it knows nothing. With fewer than `least_rows` nothing is saved.
 
     Args:
         cheap: Quality of the cheap model's answer to each row, 0 to 1, shape (n,).
