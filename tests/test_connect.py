@@ -147,6 +147,12 @@ def test_azure_without_its_endpoint_says_what_is_missing():
         lab.connect("azure")
 
 
+def test_a_host_without_a_key_is_not_asked():
+    """Its answer would only say that; ours names the variable."""
+    with pytest.raises(errors.AuthenticationError, match="GROQ_API_KEY"):
+        lab.connect("groq")
+
+
 # ------------------------------------------------------------------------------------------------ connecting
 
 

@@ -11,7 +11,7 @@ TEMPLATE = "{% for m in messages %}{{ 'Q: ' if m.role == 'user' else 'A: ' }}{{ 
 WIDTH, HEADS, LAYERS, CONTEXT = 48, 4, 2, 64
 
 
-def build(out: Path, steps: int = 260) -> None:
+def build(out: Path, steps: int = 160) -> None:
     import torch
     import torch.nn.functional as F
     from safetensors.torch import save_file

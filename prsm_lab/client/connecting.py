@@ -13,7 +13,7 @@ from prsm_lab import catalog, presets, settings
 from prsm_lab.catalog import hours
 from prsm_lab.client import registry
 from prsm_lab.engine import portal
-from prsm_lab.errors import InvalidRequestError, PRSMError
+from prsm_lab.errors import AuthenticationError, InvalidRequestError, PRSMError
 from prsm_lab.render import line
 from prsm_lab.types import Capabilities, Model, Options, PriceLine, Reply, Request, Target, Value, shown
 
@@ -126,6 +126,11 @@ def connect(
         )
     name = ways.name if ways is not None and preset is None else registry.check(name, "server")
     access = settings.access(name, api_key=api_key, **given)
+    if ways is not None and ways.kind == "host" and access.key is None and base_url is None:
+        raise AuthenticationError(
+            f"No key for {ways.title}: set {ways.key_variable}, or pass api_key=. Nothing was sent.",
+            details={"parameter": ways.key_variable, "kind": "missing_key"},
+        )
     if gpu_hour is not None:
         hours.set_rate(name, gpu_hour, "set by lab.connect")
     return portal.call(joined(access, names=models, probe=probe))

@@ -41,10 +41,12 @@ class Transformers:
             tokens = json.load(file)
         made = CONFIG_MAPPING[config["model_type"]].from_dict(config)
         self._device = "cuda" if torch.cuda.is_available() and said.get("gpu", True) else "cpu"
-        self._model = AutoModelForCausalLM.from_pretrained(
+        self._model, told = AutoModelForCausalLM.from_pretrained(
             folder, config=made, use_safetensors=True, local_files_only=True, trust_remote_code=False,
-            dtype="auto" if self._device == "cuda" else torch.float32,
+            dtype="auto" if self._device == "cuda" else torch.float32, output_loading_info=True,
         )  # fmt: skip
+        if told["missing_keys"]:  # transformers would make them up
+            raise ValueError(f"weights are missing: {', '.join(sorted(told['missing_keys'])[:3])} …")
         self._model = self._model.to(self._device).eval()
         self._torch = torch
         self._words = Words(folder, tokens)

@@ -23,7 +23,7 @@ ARCHITECTURES: Final = {
     "gemma3_text": "Gemma3ForCausalLM", "gpt2": "GPT2LMHeadModel", "gpt_bigcode": "GPTBigCodeForCausalLM",
     "gpt_neo": "GPTNeoForCausalLM", "gpt_neox": "GPTNeoXForCausalLM", "gptj": "GPTJForCausalLM",
     "granite": "GraniteForCausalLM", "llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM",
-    "mixtral": "MixtralForCausalLM", "mpt": "MptForCausalLM", "olmo": "OlmoForCausalLM", "olmo2": "Olmo2ForCausalLM",
+    "mixtral": "MixtralForCausalLM", "olmo": "OlmoForCausalLM", "olmo2": "Olmo2ForCausalLM",
     "olmo3": "Olmo3ForCausalLM", "opt": "OPTForCausalLM", "phi": "PhiForCausalLM", "phi3": "Phi3ForCausalLM",
     "qwen2": "Qwen2ForCausalLM", "qwen2_moe": "Qwen2MoeForCausalLM", "qwen3": "Qwen3ForCausalLM",
     "qwen3_moe": "Qwen3MoeForCausalLM", "smollm3": "SmolLM3ForCausalLM", "stablelm": "StableLmForCausalLM",
@@ -35,7 +35,7 @@ _FIELDS: Final = frozenset(
     {"_remove_final_layer_norm", "_sliding_window_pattern", "activation", "activation_function",
      "add_cross_attention", "alibi", "apply_residual_connection_post_layernorm", "architectures",
      "attention_bias", "attention_dropout", "attention_layers", "attention_multiplier",
-     "attention_softmax_in_fp32", "attention_types", "attn_config", "attn_logit_softcapping", "attn_pdrop",
+     "attention_softmax_in_fp32", "attention_types", "attn_logit_softcapping", "attn_pdrop",
      "bias", "bos_token_id", "chunk_size_feed_forward", "classifier_dropout", "clip_qkv", "d_model",
      "decoder_sparse_step", "do_layer_norm_before", "dropout", "dtype", "emb_pdrop", "embd_pdrop",
      "embed_dropout", "embedding_dropout", "embedding_fraction", "embedding_multiplier", "enable_bias",
@@ -67,7 +67,7 @@ _DROPPED: Final = frozenset(
      "transformers.js_config", "loss_type", "finetuning_task", "id2label", "label2id"}
 )  # fmt: skip
 """Harmless and useless here: left out. `task_specific_params` is only looked at for DialoGPT's mark."""
-_TABLES: Final = frozenset({"rope_parameters", "rope_scaling", "attn_config"})
+_TABLES: Final = frozenset({"rope_parameters", "rope_scaling"})
 _TOKENIZER_FIELDS: Final = frozenset(
     {"bos_token", "eos_token", "pad_token", "unk_token", "additional_special_tokens", "extra_special_tokens",
      "chat_template", "model_max_length"}
