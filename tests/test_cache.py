@@ -376,7 +376,7 @@ def test_a_namespace_is_enabled_for_all_processes_of_a_ledger(tmp_path):
         lab.Client(mock_mode=True, ledger=tmp_path / "l.db") as two,
     ):
         faq = {"key_strategy": "exact", "namespace": "faq"}
-        with pytest.raises(errors.InvalidRequestError, match="below 0.8"):
+        with pytest.raises(errors.InvalidRequestError, match=r"below 0\.8"):
             lab.cache.enable("faq", threshold=0.5, client=one)
         lab.cache.enable("faq", threshold=0.85, client=one)
         ask(one, MOONS, faq)
@@ -476,18 +476,18 @@ def test_clear_forgets_what_is_there_and_not_what_comes(client):
 
 def test_a_share_servers_cache_is_its_owners(client):
     """A person's hits stay theirs; verify would be the owner's money."""
-    with lab.serve(client) as share:
-        with (
-            lab.Client(share.new_key("ana", tier="Enterprise"), share.url) as ana,
-            lab.Client(share.new_key("bo"), share.url) as bo,
-        ):
-            ask(ana, MOONS)
-            assert not ask(bo, MOONS_TOO).cached
-            assert ask(ana, MOONS_TOO).similar.prompt == MOONS
-            with pytest.raises(errors.InvalidRequestError, match="not offered"):
-                ask(ana, SATURN, {"verify": MODEL})
-            with pytest.raises(errors.InvalidRequestError, match="share server"):
-                lab.cache.stats(client=ana)
+    with (
+        lab.serve(client) as share,
+        lab.Client(share.new_key("ana", tier="Enterprise"), share.url) as ana,
+        lab.Client(share.new_key("bo"), share.url) as bo,
+    ):
+        ask(ana, MOONS)
+        assert not ask(bo, MOONS_TOO).cached
+        assert ask(ana, MOONS_TOO).similar.prompt == MOONS
+        with pytest.raises(errors.InvalidRequestError, match="not offered"):
+            ask(ana, SATURN, {"verify": MODEL})
+        with pytest.raises(errors.InvalidRequestError, match="share server"):
+            lab.cache.stats(client=ana)
 
 
 def test_in_postgresql_it_is_the_same(database, tmp_path):
@@ -540,7 +540,7 @@ def test_no_key_and_no_person_is_in_the_file(tmp_path, client):
         ask(mine, MOONS)
         lab.cache.export(tmp_path / "one", client=mine)
     lab.cache.export(tmp_path / "two", client=client)
-    text = b"".join(gzip.open(tmp_path / name).read() for name in ("one", "two")).decode()
+    text = b"".join(gzip.decompress((tmp_path / name).read_bytes()) for name in ("one", "two")).decode()
 
     assert MOONS in text
     for secret in ("canary", "ana", "Saturn", client.engine.ledger._owner):
@@ -565,12 +565,8 @@ def test_a_damaged_file_is_refused_whole(tmp_path, client, how):
     with lab.Client(mock_mode=True, ledger=":memory:") as mine:
         ask(mine, MOONS)
         lab.cache.export(file, client=mine)
-    lines = gzip.open(file).read().decode().splitlines()
-    file.write_bytes(
-        gzip.compress(
-            "\n".join([*lines[:2], *spoiled(lines, how)[1:]] if how == "no vector" else spoiled(lines, how)).encode()
-        )
-    )
+    lines = gzip.decompress(file.read_bytes()).decode().splitlines()
+    file.write_bytes(gzip.compress("\n".join(spoiled(lines, how)).encode()))
 
     with pytest.raises(errors.InvalidRequestError, match="no cache file, or damaged"):
         lab.cache.restore(file, client=client)
@@ -606,6 +602,23 @@ def test_a_search_finds_what_a_plain_product_finds():
     shelf.drop(expected[1])
     assert [one for _, one in shelf.search(vectors[7], 0.3, 4)] == [expected[0], *expected[2:]]
     assert Shelf(8).search(vectors[0], 0.0, 3) == []
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.6, 0.9])
+def test_with_many_entries_nothing_near_is_missed(threshold):
+    """The bound leaves out only what cannot reach the threshold."""
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(50, 256))[rng.integers(50, size=6_000)] + rng.normal(size=(6_000, 256))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    shelf = Shelf(256)
+    for start in range(0, 6_000, 1_500):
+        shelf.put([str(n) for n in range(start, start + 1_500)], vectors[start : start + 1_500])
+
+    assert shelf._parts is not None
+    assert (shelf._likely(vectors[9], threshold) is None) == (threshold == 0.2)
+    near = vectors @ vectors[9]
+    expected = [(str(n)) for n in np.argsort(-near) if near[n] >= threshold][:40]
+    assert [one for _, one in shelf.search(vectors[9], threshold, 40)] == expected
 
 
 def test_a_large_scope_is_read_in_pieces(client, monkeypatch):
