@@ -172,6 +172,7 @@ def test_errors_and_cut_answers_are_never_served():
         assert not ask(client, MOONS_TOO).cached
         ask(client, "What is the capital of France?", max_tokens=2)
         assert not ask(client, "Which city is the capital of France?", max_tokens=2).cached
+        assert lab.cache.stats(client=client)["entries"].sum() == 1
 
 
 def test_an_altered_answer_is_not_served(client):
@@ -179,6 +180,41 @@ def test_an_altered_answer_is_not_served(client):
     ask(client, MOONS)
     client.engine.ledger.connection.execute("UPDATE inference SET digest = x'00'")
     assert not ask(client, MOONS_TOO).cached
+
+
+def table(near):
+    """An embedder that puts a text as far from the others as it is told."""
+    return lambda texts: [[1.0, next((far for word, far in near.items() if word in text), 0.0)] for text in texts]
+
+
+def test_if_the_nearest_does_not_do_the_next_may(client):
+    """Stopped by the gate, or altered."""
+    near = {
+        "embedder": lab.cache.embedder(table({"Saturn": 0.1, "Tell": 0.2, "number": 0.3}), name="table"),
+        "force": True,
+    }
+    kept = ask(client, MOONS_TOO, {**near, "shadow": True})
+    altered = ask(client, "Tell me how many moons Jupiter has", {**near, "shadow": True})
+    ask(client, SATURN, {**near, "shadow": True})
+    client.engine.ledger.connection.execute("UPDATE inference SET digest = x'00' WHERE id = ?", (altered.id,))
+
+    assert ask(client, MOONS, {**near, "similarity_threshold": 0.5}).similar.id == kept.id
+
+
+def test_vectors_of_two_embedders_never_meet(client):
+    """Also where they have as many numbers."""
+    first, second = (lab.cache.embedder(table({}), name=name) for name in ("first", "second"))
+    ask(client, MOONS, {"embedder": first, "force": True})
+    assert not ask(client, MOONS_TOO, {"embedder": second, "force": True}).cached
+    assert ask(client, "Tell me how many moons Jupiter has", {"embedder": first, "force": True}).cached
+
+
+def test_an_entrys_answer_is_its_persons(client):
+    """Even if scopes met."""
+    first = ask(client, MOONS)
+    book = client.engine.caches.book
+    assert book.answer(first.id, person=None, since=None).id == first.id
+    assert book.answer(first.id, person="ana", since=None) is None
 
 
 # ------------------------------------------------------------------------------------------------ where it is refused
@@ -566,11 +602,7 @@ def test_a_damaged_file_is_refused_whole(tmp_path, client, how):
         ask(mine, MOONS)
         lab.cache.export(file, client=mine)
     lines = gzip.decompress(file.read_bytes()).decode().splitlines()
-    file.write_bytes(
-        gzip.compress(
-            "\n".join([*lines[:2], *spoiled(lines, how)[1:]] if how == "no vector" else spoiled(lines, how)).encode()
-        )
-    )
+    file.write_bytes(gzip.compress("\n".join(spoiled(lines, how)).encode()))
 
     with pytest.raises(errors.InvalidRequestError, match="no cache file, or damaged"):
         lab.cache.restore(file, client=client)
@@ -606,6 +638,23 @@ def test_a_search_finds_what_a_plain_product_finds():
     shelf.drop(expected[1])
     assert [one for _, one in shelf.search(vectors[7], 0.3, 4)] == [expected[0], *expected[2:]]
     assert Shelf(8).search(vectors[0], 0.0, 3) == []
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.6, 0.9])
+def test_with_many_entries_nothing_near_is_missed(threshold):
+    """The bound leaves out only what cannot reach the threshold."""
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(50, 256))[rng.integers(50, size=6_000)] + rng.normal(size=(6_000, 256))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    shelf = Shelf(256)
+    for start in range(0, 6_000, 1_500):
+        shelf.put([str(n) for n in range(start, start + 1_500)], vectors[start : start + 1_500])
+
+    assert shelf._parts is not None
+    assert (shelf._likely(vectors[9], threshold) is None) == (threshold == 0.2)
+    near = vectors @ vectors[9]
+    expected = [(str(n)) for n in np.argsort(-near) if near[n] >= threshold][:40]
+    assert [one for _, one in shelf.search(vectors[9], threshold, 40)] == expected
 
 
 def test_a_large_scope_is_read_in_pieces(client, monkeypatch):
