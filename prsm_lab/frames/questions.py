@@ -15,7 +15,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prsm_lab.types import Message, Request
+    from prsm_lab.types import Message, Request, Routing
 
 
 T_co = TypeVar("T_co", covariant=True)
@@ -107,7 +107,9 @@ class Questions(Sequence["Request | None"]):
             return _hashed(b"[", b", ", self._texts(), b"]")
 
     def _json(self) -> Iterator[bytes]:
-        frames = [(_json(one.model), _json((one.options, one.routing, one.sample))[1:]) for one in self.templates]
+        frames = [
+            (_json(one.model), _json((one.options, _routed(one.routing), one.sample))[1:]) for one in self.templates
+        ]
         ways = len(frames)
         for position, packed in enumerate(self._packed):
             if packed is not None:
@@ -180,6 +182,13 @@ class Groups(NamedTuple):
     def rows(self, first: int) -> list[int]:
         """Return the positions that the answer of one fills."""
         return [first, *self.others.get(first, ())]
+
+
+def _routed(routing: Routing) -> Any:
+    """A field of later is left out where it is not set: runs of older ledgers keep their ids."""
+    if routing.task is not None:
+        return routing
+    return {name: value for name, value in msgspec.structs.asdict(routing).items() if name != "task"}
 
 
 def _json(value: Any) -> bytes:
