@@ -402,6 +402,7 @@ def test_hours_become_cost():
     assert answer.usage.completion_tokens == 1
     assert record.inference.cost.amount == answer.cost.amount
     assert "$2.5 an hour of vllm" in prices.line("vllm/m").source
+    assert "$2.5 an hour of vllm" in repr(catalog.described(catalog.find("vllm/m")))
 
 
 def test_a_rate_holds_for_one_model_or_for_a_provider_and_a_price_of_tokens_goes_before():

@@ -307,6 +307,17 @@ def test_a_hostile_archive_is_refused_at_the_server_too(root, tmp_path):
     assert root.get("/v1/models/local/evil").json.get("hosted") is None
 
 
+def test_an_archive_that_unpacks_to_more_than_the_servers_cap_is_refused(root, tmp_path, share, monkeypatch):
+    """As one that is larger itself."""
+    monkeypatch.setattr(share._house, "most_model_bytes", 1500)
+    folder = model(tmp_path / "m", README__md="words " * 2000)
+    content = zipped(tmp_path / "m.zip", *[(path.name, path.read_bytes()) for path in folder.iterdir()]).read_bytes()
+    answer = root.post(f"/v1/models?name=wide&sha256={digest(content)}", content, **BYTES)
+
+    assert len(content) <= 1500
+    assert (answer.status, "unpacks to more than 1,500" in answer.error["message"]) == (400, True)
+
+
 @pytest.mark.filterwarnings("ignore:No price")
 def test_a_server_is_registered_asked_and_forgotten(share, root, bob, emu):
     """Its models are everybody's; its key is in no answer, and none of this machine's goes there."""

@@ -120,7 +120,9 @@ class Store:
         part = self._uploads / f"{name}.part"
         return msgspec.structs.replace(known, received=part.stat().st_size if part.exists() else 0)
 
-    def begin(self, name: str, size: int, sha256: str, *, by: str | None = None) -> Hosted | Upload:
+    def begin(
+        self, name: str, size: int, sha256: str, *, by: str | None = None, most_bytes: int | None = None
+    ) -> Hosted | Upload:
         """Announce an upload, or find the one that broke off.
 
         Args:
@@ -128,6 +130,7 @@ class Store:
             size: Bytes of all of it.
             sha256: Of all of it, in hexadecimal.
             by: Whose key uploads it.
+            most_bytes: Another cap than the store's own.
 
         Returns:
             The upload; or the model, if the same bytes are there already.
@@ -137,9 +140,10 @@ class Store:
             ConflictError: If other bytes have the name.
         """
         check_name(name)
-        if type(size) is not int or not 0 < size <= self.most_bytes:
+        most = most_bytes or self.most_bytes
+        if type(size) is not int or not 0 < size <= most:
             raise InvalidRequestError(
-                f"size must be 1 to {self.most_bytes:,} bytes, which is all that this server takes.",
+                f"size must be 1 to {most:,} bytes, which is all that this server takes.",
                 details={"parameter": "size", "kind": "too_large"},
             )
         if not isinstance(sha256, str) or not _SHA.fullmatch(sha256):
@@ -183,8 +187,12 @@ class Store:
             with Part(self._uploads / f"{name}.part", upload) as part:
                 yield part
 
-    def finish(self, name: str) -> Hosted | Upload:
+    def finish(self, name: str, *, most_bytes: int | None = None) -> Hosted | Upload:
         """Check an upload that is whole, and make it a model; one that is not whole yet is returned.
+
+        Args:
+            name: What the model is called.
+            most_bytes: Of what it unpacks to; default the store's own cap.
 
         Raises:
             InvalidRequestError: If its bytes are not those that were announced, or not to be trusted; they are thrown
@@ -198,7 +206,7 @@ class Store:
         with self._held(name):
             room = Path(tempfile.mkdtemp(dir=self._folder, prefix=".checking-"))
             try:
-                made = self._made(upload, self._uploads / f"{name}.part", room)
+                made = self._made(upload, self._uploads / f"{name}.part", room, most_bytes or self.most_bytes)
                 _write(room / "model.json", made)
                 room.replace(self._folder / name)
             finally:
@@ -206,7 +214,7 @@ class Store:
                 self._drop(name)
         return made
 
-    def _made(self, upload: Upload, part: Path, room: Path) -> Hosted:
+    def _made(self, upload: Upload, part: Path, room: Path, most_bytes: int) -> Hosted:
         with part.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
@@ -226,7 +234,7 @@ class Store:
             raise headers.refused(upload.name, "it is a pickle, which runs code when it is read", "file_type")
         files = room / "files"
         files.mkdir(mode=0o700)
-        archives.unpack(part, files, most_bytes=self.most_bytes)
+        archives.unpack(part, files, most_bytes=most_bytes)
         staged = staging.check(files)
         kind = str(configs.read(files / "config.json").get("model_type"))
         return self._described(upload, "transformers", kind, staged.context, room)

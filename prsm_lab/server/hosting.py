@@ -126,7 +126,8 @@ async def _begun(visit: Visit, name: Any, size: Any, sha256: Any) -> Response:
             f"This server takes models of at most {visit.house.most_model_bytes:,} bytes.",
             details={"kind": "too_large", "parameter": "size"},
         )
-    found: Any = await asyncio.to_thread(local.store().begin, name, size, sha256, by=visit.key.person)
+    begin, most = local.store().begin, visit.house.most_model_bytes
+    found: Any = await asyncio.to_thread(begin, name, size, sha256, by=visit.key.person, most_bytes=most)
     return _told(found)
 
 
@@ -154,7 +155,7 @@ async def _received(visit: Visit, name: str, offset: int) -> Response:
     store = local.store()
     with store.writing(name, offset) as part:
         await _written(visit, part)
-    found = await asyncio.to_thread(store.finish, name)
+    found = await asyncio.to_thread(store.finish, name, most_bytes=visit.house.most_model_bytes)
     if isinstance(found, Hosted):
         local.register(found)
     return _told(found)
