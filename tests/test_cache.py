@@ -18,7 +18,7 @@ from prsm_lab import emulator, errors
 from prsm_lab.cache.calibrating import THRESHOLDS
 from prsm_lab.engine import shelves
 from prsm_lab.engine.shelves import Shelf, packed
-from prsm_lab.ledger import fingerprints
+from prsm_lab.ledger import fingerprints, upkeep
 from prsm_lab.types import Options, Request
 
 pytestmark = pytest.mark.filterwarnings("ignore:No price is known")
@@ -453,7 +453,7 @@ def test_a_ledgers_own_questions_are_labelled_by_their_answers():
     with lab.Client(ledger=":memory:", providers={"mine": answer}) as client:
         for text in (MOONS, MOONS_TOO, SATURN):
             client.inference.create("mine/x", text)
-        client.inference.create("mine/x", MOONS, max_tokens=5)
+        client.inference.create("mine/x", MOONS_TOO + " Please", max_tokens=5)
         found = lab.cache.calibrate(client=client)
     assert (found.pairs, found.same) == (2, 1)
 
@@ -486,6 +486,16 @@ def test_a_bad_hit_is_evicted_in_every_process(tmp_path):
         with pytest.raises(errors.NotFoundError):
             lab.cache.report_bad("inf_0", client=one)
         assert lab.cache.hits(client=one)["reported"].notna().sum() == 1
+
+
+def test_a_run_keeps_what_a_cache_may_not_serve(client):
+    """Resumed, it is the answer that was paid for."""
+    options = {"model": MODEL, "client": client, "progress": False}
+    first = lab.batch([MOONS], "{text}", **options)
+    lab.cache.report_bad(ask(client, MOONS).id, client=client)
+
+    assert lab.batch([MOONS], "{text}", **options)["inference_id"].tolist() == first["inference_id"].tolist()
+    assert not ask(client, MOONS).cached
 
 
 def test_stats_count_what_was_served_and_saved(client):
@@ -540,6 +550,16 @@ def test_in_postgresql_it_is_the_same(database, tmp_path):
         assert lab.cache.clear(client=one) == 2
         assert lab.cache.restore(tmp_path / "c.jsonl.gz", client=two) == (0, 1)
         assert ask(two, MOONS).cached
+
+
+def test_pruning_takes_vectors_and_prompts_with_it(client):
+    """What a person asked is gone everywhere."""
+    for text in (MOONS, MOONS_TOO):
+        ask(client, text)
+    upkeep.prune(client.engine.ledger, before=time.time() + 1)
+
+    assert (len(lab.cache.hits(client=client)), client.engine.caches.book.counts()) == (0, [])
+    assert not ask(client, MOONS_TOO).cached
 
 
 # -------------------------------------------------------------------------------------------------- taking it along
