@@ -10,17 +10,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prsm_lab import cache as cache
     from prsm_lab import datasets as datasets
     from prsm_lab import emulator as emulator
     from prsm_lab import errors as errors
     from prsm_lab import local as local
     from prsm_lab import panels as panels
     from prsm_lab import plot as plot
+    from prsm_lab import scorers as scorers
     from prsm_lab.catalog import prices as prices
     from prsm_lab.client import AsyncClient as AsyncClient
     from prsm_lab.client import Client as Client
     from prsm_lab.client import default_client as default_client
     from prsm_lab.client import use as use
+    from prsm_lab.client.connecting import connect as connect
+    from prsm_lab.client.connecting import disconnect as disconnect
+    from prsm_lab.client.connecting import model as model
     from prsm_lab.frames import Router as Router
     from prsm_lab.frames import Rubric as Rubric
     from prsm_lab.frames import abatch as abatch
@@ -65,6 +70,7 @@ _ROOMS = {
     "prsm_lab.server": ("serve",),
     "prsm_lab.reporting": ("report",),
     "prsm_lab.client": ("AsyncClient", "Client", "default_client", "use"),
+    "prsm_lab.client.connecting": ("connect", "disconnect", "model"),
     "prsm_lab.frames": (
         "Router", "Rubric", "abatch", "acompare", "ainfer", "ajudge", "ajudge_pairs", "batch", "col", "compare",
         "contrast", "diff", "document", "estimate", "frontier", "image", "infer", "job", "judge", "judge_audit",
@@ -73,9 +79,10 @@ _ROOMS = {
     ),
 }  # fmt: skip
 _MODULES = {
-    "datasets": "prsm_lab.datasets", "emulator": "prsm_lab.emulator", "errors": "prsm_lab.errors",
-    "local": "prsm_lab.local", "panels": "prsm_lab.panels", "plot": "prsm_lab.plot",
+    "cache": "prsm_lab.cache", "datasets": "prsm_lab.datasets", "emulator": "prsm_lab.emulator",
+    "errors": "prsm_lab.errors", "local": "prsm_lab.local", "panels": "prsm_lab.panels", "plot": "prsm_lab.plot",
     "prices": "prsm_lab.catalog.prices", "quality": "prsm_lab.frames.qualities",
+    "scorers": "prsm_lab.scorers",
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -6,15 +6,14 @@ planned or sent: which parameter, what was expected, and the nearest name that e
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 import msgspec
 
-from prsm_lab import checks
+from prsm_lab import caching, checks
 from prsm_lab.errors import InvalidRequestError
-from prsm_lab.types import JSON, CachePolicy, Message, Options, Request, Routing, Strategy
+from prsm_lab.types import JSON, Message, Options, Request, Routing, Strategy
 
 __all__ = ["Ask", "conversation", "messages", "question", "routing", "task"]
 
@@ -72,23 +71,16 @@ def question(model: str, *, defaults: Routing | None = None, deadline: float | N
         raise checks.wrong("model", "string", model)
     for name in ask:
         if name not in _NAMES:
-            raise unknown_option(name, _NAMES)
+            raise checks.unknown_option(name, _NAMES)
     timeout = checks.number(ask.get("timeout"), "timeout", low=0, open_low=True)
     return Request(
         model=model.strip(),
         messages=(),
         options=_options(ask),
         routing=_routing(ask, defaults or Routing()),
-        cache=_cache(ask.get("cache_config")),
+        cache=caching.own(caching.policy(ask.get("cache_config")), ask.get("temperature")),
         timeout=deadline if timeout is None else timeout,
     )
-
-
-def unknown_option(name: str, known: Iterable[str]) -> InvalidRequestError:
-    """Say that an option does not exist, and which one was probably meant."""
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else " Provider-specific options go into extra={…}."
-    return InvalidRequestError(f"Unknown option {name!r}.{hint}", details={"parameter": name})
 
 
 def messages(given: object) -> tuple[Message, ...]:
@@ -186,7 +178,7 @@ def routing(preferences: Mapping[str, Any]) -> Routing:
     known = ("primary", "fallback", "cost_optimization", "latency_optimization", "quality_threshold")
     for name in preferences:
         if name not in known:
-            raise unknown_option(name, known)
+            raise checks.unknown_option(name, known)
     primary = preferences.get("primary")
     return Routing(
         provider=None,
@@ -229,13 +221,15 @@ def _routing(ask: Mapping[str, Any], defaults: Routing) -> Routing:
     config = _part(ask.get("fallback_config"), "fallback_config")
     for name in config:
         if name not in (allowed := ("strategies", "retry_attempts", "backoff_multiplier", "mid_stream")):
-            raise unknown_option(f"fallback_config.{name}", [f"fallback_config.{known}" for known in allowed])
+            raise checks.unknown_option(f"fallback_config.{name}", [f"fallback_config.{known}" for known in allowed])
     fallback = _fallback(ask, config)
     saving = ask.get("cost_optimization")
     saving = {"enabled": saving} if isinstance(saving, bool) else _part(saving, "cost_optimization")
     for name in saving:
         if name not in (allowed := ("enabled", "max_cost", "prefer_cheaper", "quality_threshold")):
-            raise unknown_option(f"cost_optimization.{name}", [f"cost_optimization.{known}" for known in allowed])
+            raise checks.unknown_option(
+                f"cost_optimization.{name}", [f"cost_optimization.{known}" for known in allowed]
+            )
     enabled = checks.flag(
         saving.get("enabled", bool(saving) or defaults.cost_optimization), "cost_optimization.enabled"
     )
@@ -310,7 +304,9 @@ def _strategy(step: object, position: int) -> Strategy:
     fields = checks.mapping(step, where)
     for name in fields:
         if name not in ("provider", "model", "timeout"):
-            raise unknown_option(f"{where}.{name}", [f"{where}.{known}" for known in ("provider", "model", "timeout")])
+            raise checks.unknown_option(
+                f"{where}.{name}", [f"{where}.{known}" for known in ("provider", "model", "timeout")]
+            )
     if not fields.get("provider") and not fields.get("model"):
         raise checks.wrong(where, "provider or model", None, "it names neither a provider nor a model")
     milliseconds = checks.number(fields.get("timeout"), f"{where}.timeout", low=0, open_low=True)
@@ -319,24 +315,6 @@ def _strategy(step: object, position: int) -> Strategy:
         model=checks.text(fields.get("model"), f"{where}.model"),
         timeout=None if milliseconds is None else milliseconds / 1000,
     )
-
-
-def _cache(config: bool | Mapping[str, Any] | None) -> CachePolicy | None:
-    if config is None or isinstance(config, bool):
-        return CachePolicy() if config else None
-    for name in checks.mapping(config, "cache_config"):
-        if name not in (allowed := ("enabled", "ttl", "key_strategy", "similarity_threshold")):
-            raise unknown_option(f"cache_config.{name}", [f"cache_config.{known}" for known in allowed])
-    strategy = config.get("key_strategy", "exact")
-    if strategy not in (known := ("exact", "normalized", "semantic_similarity")):
-        raise checks.wrong("cache_config.key_strategy", "one of " + ", ".join(known), strategy)
-    threshold = checks.number(config.get("similarity_threshold"), "cache_config.similarity_threshold", low=0, high=1)
-    policy = CachePolicy(
-        ttl=checks.number(config.get("ttl"), "cache_config.ttl", low=0),
-        key_strategy=strategy,
-        similarity_threshold=0.95 if threshold is None else threshold,
-    )
-    return policy if checks.flag(config.get("enabled", True), "cache_config.enabled") else None
 
 
 def _schema(schema: Any) -> tuple[JSON | None, str | None]:

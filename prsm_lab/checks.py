@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from prsm_lab.errors import InvalidRequestError
@@ -138,3 +139,10 @@ def _leads(schema: Any, reference: str) -> bool:
             return False
         schema = schema[name]
     return True
+
+
+def unknown_option(name: str, known: Iterable[str]) -> InvalidRequestError:
+    """Say that an option does not exist, and which one was probably meant."""
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else " Provider-specific options go into extra={…}."
+    return InvalidRequestError(f"Unknown option {name!r}.{hint}", details={"parameter": name})

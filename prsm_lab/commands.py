@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 
 _NAMED: Final = re.compile(r"([A-Za-z][\w-]*)=(.*)", re.DOTALL)
 _ONE_QUESTION: Final = ("max_tokens", "temperature", "top_p", "seed", "stop", "provider", "fallback_providers")
-_RUN: Final = ("max_cost", "run", "fresh", "max_concurrency", "rpm", "tpm")
+_RUN: Final = ("max_cost", "run", "fresh", "max_concurrency", "rpm", "tpm", "prefix")
 
 
 # ------------------------------------------------------------------------------------------------- what is typed
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 99_999:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days; give 1 or more.")
+    return int(text)
 
 
 def add(commands: Any, command: Any) -> None:
@@ -60,7 +66,7 @@ def add(commands: Any, command: Any) -> None:
     runs.add_argument("--limit", type=_count, default=console.PRINTED)
     runs.add_argument("--json", action="store_true")
     usage = command(commands, "usage", _usage, "what it cost")
-    usage.add_argument("--days", type=int, default=30)
+    usage.add_argument("--days", type=_days, default=30, help="the last so many (30)")
     usage.add_argument("--by", help="comma list of model, provider, key, day")
     usage.add_argument("--json", action="store_true")
 
@@ -89,6 +95,7 @@ def _question(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--max-concurrency", type=int, default=16)
     run.add_argument("--rpm", type=int, help="requests a minute, at most")
     run.add_argument("--tpm", type=int, help="tokens a minute, at most")
+    run.add_argument("--prefix", help="put before the result columns, where the data has columns of their names")
     run.add_argument("--emulate", action="store_true", help="simulate the providers: no keys, no cost")
     _output(parser)
 
@@ -219,7 +226,8 @@ def _compare(given: argparse.Namespace) -> int:
         )  # fmt: skip
         results = console.watched(job)
     code = console.written(results, given.out)
-    ways = [name for name in results.attrs["prsm"]["variants"] if name != "sample"]
+    notes = results.attrs["prsm"]
+    ways = [notes["prefix"] + name for name in notes["variants"] if name != "sample"]
     console.say(f"\n{console.summary(frames.summarize(results, by=ways), ways)}")
     return code
 

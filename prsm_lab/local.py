@@ -1,15 +1,16 @@
 """Weights on this machine become models like any other: `local/smollm2-135m`.
 
-`fetch` brings known weights into the user's cache folder, checked; `load` serves a GGUF file by llama.cpp (the
-prebuilt `xllamacpp`), in this process, speaking Chat Completions on loopback. One thread a model by default: two
-were slower on a busy two-core machine (75 tokens a second became 4).
+`fetch` brings known weights into the user's cache folder, checked. `load` serves them, speaking Chat Completions on
+loopback: a GGUF file by llama.cpp (the prebuilt `xllamacpp`) in this process; a Hugging Face folder, and whatever was
+uploaded, in a process of its own without keys and network (`hosting`). One thread a model by default: two were slower
+on a busy two-core machine (75 tokens a second became 4).
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,15 +21,24 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from prsm_lab import catalog
 from prsm_lab.errors import NotFoundError, ProviderError
+from prsm_lab.hosting import llama
+from prsm_lab.hosting.child import Child
+from prsm_lab.hosting.llama import CONTEXT_TOKENS, PARALLEL
+from prsm_lab.hosting.shelf import budget, enlist, folder, needs, register, store
+from prsm_lab.types import Capabilities, Model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from prsm_lab.hosting.store import Hosted
+    from prsm_lab.settings import Secret
 
-__all__ = ["LocalModel", "fetch", "load", "models"]
+__all__ = [
+    "LocalModel", "budget", "enlist", "fetch", "folder", "load", "models", "needs", "register", "store", "unload",
+]  # fmt: skip
 
-CONTEXT_TOKENS: Final = 2048
-PARALLEL: Final = 2
+BATCHED: Final = 8
+"""Those that transformers' loader does (`hosting.batching.MOST_ROWS`)."""
 HUB_SECONDS: Final = 5.0
 
 
@@ -66,6 +76,19 @@ class LocalModel(NamedTuple):
     base_url: str
     server: Any
     """Keeps the server alive."""
+    key: Secret | None = None
+    """What it wants to see of who asks, where others on this machine could."""
+
+    @property
+    def running(self) -> bool:
+        """Is it there? It may have been unloaded, and a process of its own may have been ended."""
+        kept = _loaded.get((os.getpid(), self.path)) is self
+        return kept and (not isinstance(self.server, Child) or self.server.running)
+
+    @property
+    def at_once(self) -> int:
+        """How many questions it answers at once."""
+        return BATCHED if isinstance(self.server, Child) and self.server.kind == "transformers" else PARALLEL
 
 
 def models() -> list[str]:
@@ -75,16 +98,6 @@ def models() -> list[str]:
     ['smollm2-135m']
     """
     return sorted(KNOWN)
-
-
-def folder() -> Path:
-    """Return where weights are kept: `PRSM_MODELS`, or the platform's cache folder."""
-    given = os.environ.get("PRSM_MODELS")
-    if given:
-        return Path(given).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("prsm-lab", appauthor=False)) / "models"
 
 
 # ------------------------------------------------------------------------------------------------------ fetch
@@ -188,83 +201,155 @@ def sha256(path: Path) -> str:
 # ------------------------------------------------------------------------------------------------------- load
 
 _loaded: dict[tuple[int, Path], LocalModel] = {}
+_named: dict[str, Path] = {}
 _loading = threading.Lock()
 
 
-def load(model: str | Path, *, threads: int = 1) -> LocalModel:
-    """Serve a model's weights in this process; the same file is served once.
+def load(model: str | Path, *, name: str | None = None, threads: int = 1, memory: int | None = None) -> LocalModel:
+    """Serve a model's weights on this machine, to be asked as `local/<name>`; the same weights are served once.
+
+    A Hugging Face folder (safetensors only, no code of its own) runs by transformers in a process without keys and
+    network; a GGUF file runs by llama.cpp.
 
     Args:
-        model: One of `models()` (fetched if need be), or the path of a GGUF file.
+        model: One of `models()` (fetched if need be), the path of a GGUF file or of a model's folder, `org/model` of
+            the Hugging Face hub, or the name of a model that was uploaded.
+        name: What it is asked for as; default the last part of its path.
         threads: Threads of the computation.
+        memory: Most bytes that a process of its own may take; default 2 GB and three times the weights.
 
     Raises:
-        ProviderError: If the `local` extra is not installed, or llama.cpp does not take the file.
-        NotFoundError: If there is no such file or name.
+        ProviderError: If the extra is not installed (`local` for GGUF, `transformers` for folders), or it cannot be
+            loaded.
+        InvalidRequestError: If the folder is not to be trusted: pickles, code, settings that are not known.
+        NotFoundError: If there is no such path or name.
     """
-    path = _path(model)
     with _loading:
+        hosted = _hosted(model)
+        path = store().path(hosted) if hosted is not None else _path(model)
         key = (os.getpid(), path)
+        if key in _loaded and not _loaded[key].running:
+            del _loaded[key]
         if key not in _loaded:
-            _loaded[key] = _serve(path, str(model), threads)
-        return _loaded[key]
+            _loaded[key] = _serve(path, name or _called(model, path), threads, memory, apart=hosted is not None)
+        made = _loaded[key]
+        if hosted is not None:
+            register(hosted)
+        else:
+            _named[name or made.name] = path
+            if (name or made.name) not in KNOWN:
+                _register(name or made.name, path, made)
+        return made
+
+
+def unload(name: str) -> bool:
+    """End the serving of weights and free their memory; tell whether there were any.
+
+    Args:
+        name: As it was loaded: `local/<name>`, without `local/`.
+
+    >>> unload("nothing")
+    False
+    """
+    with _loading:
+        path = _named.pop(name, None)
+        hosted = _hosted(name)
+        path = store().path(hosted) if hosted is not None else path
+        found = None if path is None else _loaded.pop((os.getpid(), path), None)
+        if hosted is None:
+            catalog.forget("local", f"local/{name}")
+        if found is not None and isinstance(found.server, Child):
+            found.server.end()
+        return found is not None
+
+
+def known(name: str) -> bool:
+    """Is it a name, and no path? Who asks over a network may name weights, not look for them on our disk."""
+    return name in KNOWN or name in _named or store().find(name) is not None
+
+
+def is_loaded(name: str) -> bool:
+    """Is an uploaded model in memory, in this process?"""
+    hosted = store().find(name)
+    found = None if hosted is None else _loaded.get((os.getpid(), store().path(hosted)))
+    return found is not None and found.running
+
+
+def _register(name: str, path: Path, made: LocalModel) -> None:
+    context = made.server.context if isinstance(made.server, Child) else CONTEXT_TOKENS
+    takes = Capabilities(images=False, tools=False, schema=path.is_file(), context=context)
+    catalog.register(Model(name=f"local/{name}", provider="local", id=name, capabilities=takes, source=str(path)))
+
+
+def _hosted(model: str | Path) -> Hosted | None:
+    return store().find(str(model)) if str(model) not in KNOWN and str(model) not in _named else None
+
+
+def _called(model: str | Path, path: Path) -> str:
+    """A name out of a path."""
+    last = path.name if path.is_dir() else path.stem
+    return str(model) if str(model) in KNOWN or known(str(model)) else re.sub(r"[^A-Za-z0-9_.\-]", "-", last)
 
 
 def _path(model: str | Path) -> Path:
     if str(model) in KNOWN:
         return fetch(str(model))
+    if str(model) in _named:
+        return _named[str(model)]
     path = Path(model).expanduser()
-    if not path.is_file():
+    if not path.exists() and re.fullmatch(r"[A-Za-z0-9_.\-]+/[A-Za-z0-9_.\-]+", str(model)):
+        return _snapshot(str(model))
+    if not path.is_file() and not path.is_dir():
         raise NotFoundError(
-            f"No weights at {str(model)!r}: neither a GGUF file nor one of {', '.join(models())}.",
+            f"No weights at {str(model)!r}: neither a GGUF file, nor a model's folder, nor one of "
+            f"{', '.join(models())}.",
             details={"parameter": "model"},
         )
     return path.resolve()
 
 
-def needed() -> None:
+def _snapshot(repo: str) -> Path:
+    """Bring a model's folder from the hub: what the loader may see, and nothing else."""
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    wanted = ["*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json", "tokenizer_config.json",
+              "vocab.json", "merges.txt", "chat_template.jinja"]  # fmt: skip
+    try:
+        return Path(huggingface_hub.snapshot_download(repo, allow_patterns=wanted, etag_timeout=HUB_SECONDS))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as fault:
+        raise NotFoundError(
+            f"No weights {repo!r}: there is no such path, and the Hugging Face hub did not give them "
+            f"({type(fault).__name__}).",
+            details={"parameter": "model"},
+        ) from None
+
+
+_MODULES: Final = {"local": ("xllamacpp",), "transformers": ("transformers", "torch")}
+
+
+def needed(extra: str = "local") -> None:
     """Check that weights can be run here.
 
     Raises:
         ProviderError: If the extra is not installed.
     """
-    if find_spec("xllamacpp") is None:
+    if any(find_spec(module) is None for module in _MODULES[extra]):
+        what = "Local models need" if extra == "local" else "Hugging Face folders need"
         raise ProviderError(
-            'Local models need the extra "local": pip install "prsm-lab[local]".',
+            f'{what} the extra "{extra}": pip install "prsm-lab[{extra}]".',
             provider="local", details={"kind": "extra"}, verdict="next", max_retries=0,
         )  # fmt: skip
 
 
-def _serve(path: Path, name: str, threads: int) -> LocalModel:
+def _serve(path: Path, name: str, threads: int, memory: int | None, *, apart: bool) -> LocalModel:
+    if path.is_dir():
+        needed("transformers")
+        child = Child("transformers", path, name, threads=threads, memory=memory)
+        return LocalModel(name, path, child.base_url, child, child.key)
     needed()
-    import xllamacpp
-
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(path)
-    parameters.n_ctx = CONTEXT_TOKENS * PARALLEL
-    parameters.n_parallel = PARALLEL
-    parameters.cpuparams.n_threads = threads
-    parameters.verbosity = -1
-    with _quiet():
-        try:
-            server = xllamacpp.Server(parameters)
-        except RuntimeError as fault:
-            raise ProviderError(
-                f"llama.cpp does not take {path.name} ({fault}). Is it a whole GGUF file?",
-                provider="local", details={"kind": "weights"}, verdict="next", max_retries=0,
-            ) from None  # fmt: skip
-    return LocalModel(name, path, f"{server.listening_address}/v1", server)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Send what llama.cpp writes to file descriptor 2 while it loads to nowhere: it heeds no verbosity there."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    if apart:
+        child = Child("gguf", path, name, threads=threads, memory=memory, context=CONTEXT_TOKENS, rows=PARALLEL)
+        return LocalModel(name, path, child.base_url, child, child.key)
+    served = llama.serve(path, threads=threads, context=CONTEXT_TOKENS, rows=PARALLEL)
+    return LocalModel(name, path, f"{served.listening_address}/v1", served)

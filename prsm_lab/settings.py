@@ -13,35 +13,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import msgspec
-
+from prsm_lab import presets
 from prsm_lab.addresses import address, place
 from prsm_lab.errors import AuthenticationError, InvalidRequestError
+from prsm_lab.presets import VARIABLES
 from prsm_lab.types import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "Access", "Secret", "Settings", "access", "address", "keep", "kept", "limits_address", "place", "sealed",
-    "sealed_address", "secret", "settings", "unkeep", "usual_url",
+    "VARIABLES", "Access", "Secret", "Settings", "access", "address", "keep", "kept", "limits_address", "place",
+    "sealed", "sealed_address", "secret", "settings", "share_server", "unkeep", "usual_url",
 ]  # fmt: skip
 
-
-class _Variables(msgspec.Struct, frozen=True):
-    keys: tuple[str, ...]
-    url: str | None
-    default_url: str | None
-
-
-VARIABLES: Final[dict[str, _Variables]] = {
-    "openai": _Variables(("OPENAI_API_KEY",), "OPENAI_BASE_URL", "https://api.openai.com/v1"),
-    "anthropic": _Variables(("ANTHROPIC_API_KEY",), "ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
-    "huggingface": _Variables(
-        ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"), "HF_BASE_URL", "https://router.huggingface.co/v1"
-    ),
-}
-"""The SDKs' own variables, and where they point when unset."""
 
 _MARKS: Final = {"sk-ant-": "anthropic", "hf_": "huggingface"}
 """How keys begin that are one provider's alone."""
@@ -96,6 +81,8 @@ class Access(Value, frozen=True, kw_only=True):
     """The environment variable that a missing key would be looked for in."""
     insecure: bool = False
     """The key may travel in the open: somebody said so."""
+    preset: str | None = None
+    """Whose ways it has (see `presets`)."""
     weight: float = 1.0
     """How many questions it takes, relative to the other keys and endpoints of its provider."""
     members: tuple[Access, ...] = ()
@@ -175,6 +162,7 @@ def access(
     base_url: str | None = None,
     origin: str | None = None,
     insecure: bool = False,
+    preset: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Access:
     """Resolve key and base URL of one provider: argument, environment, keyring.
@@ -185,14 +173,20 @@ def access(
         base_url: Where it is.
         origin: Identity of the place in fingerprints, where it is not the URL.
         insecure: Let the key travel by plain HTTP beyond this machine.
+        preset: Whose ways it has (`vllm`, `groq` …), where its name does not say.
         environ: Stands in for `os.environ` in tests.
 
     >>> access("openai", api_key="sk-1", environ={}).key_source
     'argument'
     """
     api_key = sealed(api_key)
-    known = VARIABLES.get(provider)
-    url = base_url or usual_url(provider, environ=environ)
+    ways = presets.preset(preset or provider)
+    usual, variables = presets.usual(provider, environ=environ)
+    if ways is not None and provider not in VARIABLES and ways.name != provider:
+        usual, theirs = presets.usual(ways.name, environ=environ)
+        at_home = base_url is None or place(base_url) == place(usual or "")
+        variables = (*variables, *theirs) if at_home else variables  # a host's key goes to no server of another name
+    url = base_url or usual
     if not url:
         raise InvalidRequestError(
             f"Provider {provider!r} needs a base_url, e.g. providers={{{provider!r}: {{'base_url': "
@@ -200,11 +194,11 @@ def access(
             details={"parameter": "base_url"},
         )
     url = address(url, provider)
-    key, source = _key(provider, url, api_key, known.keys if known else (f"{provider.upper()}_API_KEY",), environ)
+    key, source = _key(provider, url, api_key, variables, environ)
     _check_owner(provider, url, key)
     return Access(
-        provider=provider, base_url=url, key=key, key_source=source, origin=origin or url,
-        key_variable=known.keys[0] if known else f"{provider.upper()}_API_KEY", insecure=insecure,
+        provider=provider, base_url=url, key=key, key_source=source, origin=origin or url, key_variable=variables[0],
+        insecure=insecure, preset=ways.name if ways else None,
     )  # fmt: skip
 
 
@@ -222,9 +216,8 @@ def _check_owner(provider: str, url: str, key: Secret | None) -> None:
 
 
 def usual_url(provider: str, *, environ: Mapping[str, str] | None = None) -> str | None:
-    """Return where a built-in provider is unless somebody says otherwise: by the environment, then by its SDK."""
-    known = VARIABLES.get(provider)
-    return None if known is None else (known.url and _variable(known.url, environ)) or known.default_url
+    """Return where a provider is unless somebody says otherwise: by the environment, then by its SDK or preset."""
+    return presets.usual(provider, environ=environ)[0]
 
 
 def settings(
@@ -259,6 +252,11 @@ def settings(
         ledger=_ledger(sealed_address(ledger), environ),
         providers={name: access(name, environ=environ, **given.get(name, {})) for name in names},
     )
+
+
+def share_server() -> str | None:
+    """Return the address of the share server that this process asks, if the environment names one."""
+    return _variable("PRSM_API_URL", None) or None
 
 
 def _variable(name: str, environ: Mapping[str, str] | None) -> str | None:

@@ -49,12 +49,16 @@ def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     for name in _VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PRSM_LEDGER", str(tmp_path / "ledger.db"))
+    monkeypatch.setenv("PRSM_HOSTED", str(tmp_path / "hosted"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.setattr(catalog, "_today", lambda: TODAY)
     monkeypatch.setattr(prices, "_warned", {})  # every test is warned, whichever came before it
     yield
     import sys
 
+    registry = sys.modules.get("prsm_lab.client.registry")
+    for name in () if registry is None else registry.given():
+        registry.drop(name)
     client = sys.modules.get("prsm_lab.client")
     if client is not None and client._default is not None:
         client._default.close()

@@ -82,6 +82,31 @@ def test_a_higher_cap_asks_the_rest_and_counts_what_was_paid_before(client, emu)
     assert len({entry.prompt for entry in emu.log.arrivals()}) == len(emu.log.arrivals())
 
 
+def test_what_was_paid_without_a_cap_counts_when_there_is_one_again(client, emu):
+    """Capped, uncapped, capped: a run named once, over other rows at each sitting."""
+    one = one_costs(client)
+    some, most = [f"question {n}" for n in range(20)], [f"question {n}" for n in range(120)]
+    options = {"model": MODEL, "client": client, "progress": False, "max_tokens": 20, "run": "mine"}
+    lab.batch(some, "{text}", max_cost=60 * one, **options)
+    lab.batch(most, "{text}", **options)
+    emu.clear()
+
+    third = lab.batch([*most, "one more"], "{text}", max_cost=60 * one, **options)
+
+    assert third["error_code"].tolist()[-1] == "budget_exceeded"
+    assert third["response"].notna().sum() == 120
+    assert emu.log.arrivals() == []
+    assert portal.call(_spent(client, "mine")) == pytest.approx(third["cost"].sum(), rel=1e-9)
+
+    lab.batch([*most, "one more", "and another"], "{text}", **options)
+    fifth = lab.batch([*most, "one more", "and another"], "{text}", max_cost=1.0, **options)
+    assert portal.call(_spent(client, "mine")) == pytest.approx(fifth["cost"].sum(), rel=1e-9)
+
+
+async def _spent(client, run: str) -> float:
+    return client.engine.budgets.spent(run)
+
+
 def test_asking_anew_counts_anew(client):
     """`fresh=True` is a new purchase."""
     one = one_costs(client)

@@ -156,6 +156,49 @@ def test_a_killed_worker_loses_nothing_and_only_its_questions_are_asked_again(da
     assert len(lost) == (found["attempts"] - 1).sum() >= 1
 
 
+SCHEDULER = """
+import distributed, threading
+if __name__ == "__main__":
+    made = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1")
+    print(made.scheduler_address, flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_a_killed_scheduler_ends_the_run_and_the_same_call_asks_the_rest(environ, client, emu, tmp_path):
+    """The workers stop asking; what they answered is kept, and only what was in flight is asked twice."""
+    import dask
+    import distributed
+
+    (tmp_path / "scheduler.py").write_text(SCHEDULER)
+    scheduler = subprocess.Popen(
+        [sys.executable, str(tmp_path / "scheduler.py")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    emu.add(Rule("slow", seconds=0.1))
+    try:
+        with (
+            dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+            distributed.Client(scheduler.stdout.readline().strip()) as there,
+        ):
+            there.wait_for_workers(2, timeout=60)
+            job = ask(client, 200, background=True)
+            emu.log.wait_for(lambda log: len(log.answered()) >= 40, 60)
+            scheduler.kill()
+            kill = time.monotonic()
+            with pytest.raises(errors.ProviderError, match=r"workers are gone.*the same call asks the rest"):
+                job.result()
+        emu.log.wait_for(lambda log: log.open_requests == 0)
+    finally:
+        os.killpg(scheduler.pid, signal.SIGKILL)
+        scheduler.communicate()
+    assert len(emu.log.arrivals()) < 200
+    found = ask(client, 200, engine="local")
+
+    assert found["response"].notna().all()
+    asked_again(emu.log.arrivals(), kill)
+
+
 def test_a_killed_driver_resumes_without_paying_twice(dask, environ, emu, cluster, tmp_path):
     """Its workers stop asking at once; the same call elsewhere asks the rest."""
     script = (

@@ -159,6 +159,41 @@ def test_a_cap_holds_and_the_words_say_what_was_not_sent(shell):
     assert pd.read_csv(shell.folder / "out.csv")["cost"].sum() <= 0.0003
 
 
+def test_data_with_a_column_of_the_results_name_goes_with_a_prefix(tmp_path, capsys):
+    """`--prefix` keeps the two apart, in the file and in the summary."""
+    (tmp_path / "data.csv").write_text("model,q\nT,2 + 2\n")
+    asked = [
+        "compare",
+        str(tmp_path / "data.csv"),
+        "--prompt",
+        "{q}",
+        "--model",
+        "gpt-4",
+        "--model",
+        "gpt-4o",
+        "--emulate",
+    ]
+
+    assert cli.main(asked) == 2
+    assert "prefix" in capsys.readouterr().err
+    assert cli.main([*asked, "--prefix", "r_", "--out", str(tmp_path / "out.csv")]) == 0
+
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert found["model"].tolist() == ["T", "T"]
+    assert found["r_model"].tolist() == ["gpt-4", "gpt-4o"]
+    assert "gpt-4o " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("days", ["0", "-3", "some", "1000000"])
+def test_usage_of_no_days_is_refused(days, capsys):
+    """A table of nothing would look like an empty ledger."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["usage", f"--days={days}"])
+
+    assert ended.value.code == 2
+    assert "give 1 or more" in capsys.readouterr().err
+
+
 def test_past_runs_and_usage_are_tables_or_json(shell):
     """As a person or a program wants them."""
     shell("batch", "rows.csv", *ASK, "--run", "mine", "--out", "out.csv")

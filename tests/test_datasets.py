@@ -97,16 +97,18 @@ def test_an_order_says_what_its_answer_says():
         assert NUMBERS.get(counted, counted if not counted.isdigit() else int(counted)) == answer["quantity"]
 
 
-def test_pairs_are_half_and_half():
+def test_pairs_mean_the_same_or_are_traps_and_a_third_is_kept_back():
     """And no pair stands twice, in whichever order."""
     pairs = lab.datasets.load("lookalikes")
+    same, unseen = pairs["same"], pairs["split"] == "unseen"
 
-    assert pairs.groupby("kind")["same"].agg(["sum", "count"]).to_dict("index") == {
-        "paraphrase": {"sum": 40, "count": 40}, "look-alike": {"sum": 0, "count": 40},
-    }  # fmt: skip
-    assert len({frozenset(pair) for pair in zip(pairs["question"], pairs["other"], strict=True)}) == 80
-    both = set(pairs.query("same")["question"]) & set(pairs.query("not same")["question"])
-    assert f"{len(both)} of the first questions stand in both halves" in lab.datasets.card("lookalikes")
+    assert (len(pairs), same.sum(), unseen.sum(), (unseen & same).sum()) == (507, 199, 169, 64)
+    assert ((pairs["kind"] == "paraphrase") == same).all()
+    assert set(pairs["split"]) == {"seen", "unseen"}
+    assert len({frozenset(pair) for pair in zip(pairs["question"], pairs["other"], strict=True)}) == len(pairs)
+    card = lab.datasets.card("lookalikes")
+    assert "507 pairs of questions: 199 that mean the same in other words, 308" in card
+    assert all(kind in card for kind in set(pairs["kind"]) - {"paraphrase"})
 
 
 def test_a_needle_is_in_its_document_once_and_where_it_is_said():

@@ -94,6 +94,8 @@ ALLOWED = {
         "emulator/log.py",
         "ledger/store.py",
         "local.py",
+        "embeddings.py",
+        "hosting/",
         "panels/",
     },
     "sqlite3": {"ledger/"},
@@ -123,11 +125,11 @@ def test_every_resource_has_one_room(path):
 
 
 BROAD = {
-    "engine/attempts.py", "engine/outpost.py", "server/guard.py", "providers/function.py", "frames/scoring.py",
-    "frames/distribute.py", "panels/panel.py",
+    "engine/attempts.py", "engine/outpost.py", "server/guard.py", "providers/function.py", "frames/outcomes.py",
+    "frames/distribute.py", "panels/panel.py", "engine/caches.py", "hosting/batching.py", "hosting/words.py",
 }  # fmt: skip
-"""The edges: plugins, here and on a worker, functions used as models or scorers, the server's door, joblib's backends,
-and what is clicked in a panel."""
+"""The edges: plugins, here and on a worker, functions used as models, scorers or embedders, the server's door, joblib's
+backends, what is clicked in a panel, and in the loader of weights a model and its chat template."""
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)

@@ -176,7 +176,7 @@ def test_prices_of_another_day_are_those_of_that_day():
         "mixtral",
         "microsoft/DialoGPT-large",
         "gpt-6.2-sol",
-        "ft:gpt-4o-mini-2024-07-18:me::x",
+        "ft:gpt-4:me::x",
         "claude-3-opus-typo",
         "no-such-model",
     ],

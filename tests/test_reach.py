@@ -155,7 +155,7 @@ def test_a_key_stays_at_its_host(client, emu, monkeypatch):
 
 def running(client, emu):
     """A run of three rows, one after the other, of which the first is being answered."""
-    emu.add(Rule("slow", seconds=0.1))
+    emu.add(Rule("slow", seconds=0.4))
     rows = [f"tell me of lake {n}" for n in range(3)]
     panel = lab.panels.batch(rows, "{text}", model="gpt-4.1-mini", client=client, max_concurrency=1, start=True)
     emu.log.wait_for(lambda log: len(log.entries) == 1)
@@ -173,8 +173,8 @@ def test_a_run_goes_on_under_the_new_key(client, emu):
 
 def test_a_run_does_not_file_answers_of_a_new_place_as_the_old_places(client, emu):
     """Rows that wait when their provider moves fail and say so; nothing of them is sent."""
-    panel = running(client, emu)
     with emulator.start() as elsewhere:
+        panel = running(client, emu)
         change(client, "openai", key=NEW, base_url=f"{elsewhere.url}/v1")
         found = panel.result()
 
@@ -358,7 +358,7 @@ def test_what_is_no_list_is_said_to_be_none(client, body):
 
     with pytest.raises(errors.ProviderError, match="no list of models"):
         window._listed(body)
-    assert window._listed(b'[{"id": "a"}, {"id": "b"}]') == ("a", "b")
+    assert [one["id"] for one in window._listed(b'[{"id": "a"}, {"id": "b"}]')] == ["a", "b"]
 
 
 def test_a_remote_and_a_mocked_client_have_nothing_to_be_changed(client):

@@ -333,3 +333,12 @@ def test_tones_are_seen_and_bounded():
     assert cells.tones(pd.Series([3, 3])) == [None, None]
     assert cells.tones(pd.Series([1.0, float("inf"), 5.0])) == [0.0, None, 1.0]
     assert "rgba" in tables.html(tables.Table(("a",), (True,), ((Cell("1", tone=0.5),),), ()))
+
+
+def test_the_ends_of_a_figures_interval_have_the_figures_sign():
+    """An audit's; those of a difference always say on which side they lie."""
+    audit = pd.DataFrame({"metric": ["kappa"], "value": [-0.25], "low": [-0.5], "high": [0.125]})
+    apart = pd.DataFrame({"difference": [-0.25], "low": [-0.5], "high": [0.125]})
+
+    assert re.findall(r">([−+]?0\.\d+)<", lab.show(audit)._repr_html_()) == ["−0.25", "−0.5", "0.125"]
+    assert re.findall(r">([−+]?0\.\d+)<", lab.show(apart)._repr_html_()) == ["−0.25", "−0.5", "+0.125"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 import prsm_lab as lab
-from prsm_lab import emulator, errors
+from prsm_lab import emulator, errors, jsontext
 from prsm_lab.emulator import Rule
 from prsm_lab.engine import structured
 from prsm_lab.engine.attempts import Answer
@@ -430,6 +430,8 @@ def test_a_schema_that_is_none_is_refused_at_the_door(client, emu, schema, match
         ('```json\n{"a": 1}\n```', '{"a": 1}'),
         ("Here:\n```\n[1]\n```\nDone.", "[1]"),
         ('It is {"a": {"b": "}"}}, I think.', '{"a": {"b": "}"}}'),
+        ('{"a": 1} is it.', '{"a": 1}'),
+        ("```json\n\n[1]\n\n```", "[1]"),
         ("7", "7"),
         ("7 apples", "7 apples"),
         ('{"a": NaN}', '{"a": NaN}'),
@@ -439,7 +441,7 @@ def test_a_schema_that_is_none_is_refused_at_the_door(client, emu, schema, match
 )
 def test_the_document_is_taken_out_of_the_words_around_it(text, found):
     """A text without one stays as it is."""
-    assert structured.extracted(text) == found
+    assert jsontext.extracted(text) == found
 
 
 @given(
@@ -451,14 +453,14 @@ def test_a_document_alone_is_never_changed_by_more_than_its_blanks(value):
     """Whatever is in it, braces and fences too."""
     text = json.dumps(value)
 
-    assert structured.extracted(f" {text}\n") == text
-    assert structured.problem({}, text) is None
+    assert jsontext.extracted(f" {text}\n") == text
+    assert jsontext.problem({}, text) is None
 
 
 @given(st.text())
 def test_no_text_breaks_the_check(text):
     """It fits, or it is said why not."""
-    said = structured.problem({"type": "object"}, structured.extracted(text))
+    said = jsontext.problem({"type": "object"}, jsontext.extracted(text))
 
     assert said is None or isinstance(said, str)
 

@@ -156,10 +156,11 @@ def test_the_list_of_a_run_is_written_once(tmp_path):
             connection.set_trace_callback(lambda sql: marks.append(sql) if "run_item" in sql else None)
             again = lab.batch(["a", "b", None], "{text}", **options)
             assert not [sql for sql in marks if not sql.startswith("SELECT")]
+            lab.batch(["b", "c", "d"], "{text}", **options)
             lab.batch(["b", "c"], "{text}", **options)
             connection.set_trace_callback(None)
 
             assert [sql for sql in marks if sql.startswith("DELETE")]
             assert lab.load("mine", client=client)["text"].tolist() == ["b", "c"]
-        assert len(emu.log.entries) == 3
+        assert len(emu.log.entries) == 4
     assert again["inference_id"].fillna("").tolist() == first["inference_id"].fillna("").tolist()

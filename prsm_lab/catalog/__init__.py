@@ -121,7 +121,9 @@ def _slashed(name: str, head: str, rest: str) -> Model:
     if head in ("openai", "anthropic"):
         raise _unknown(rest, _book())
     if head == "local":
-        return Model(name=name, provider="local", id=rest, capabilities=Capabilities(images=False, tools=False))
+        folder = "/" in rest and not rest.endswith(".gguf")  # transformers has no structured mode
+        takes = Capabilities(images=False, tools=False, schema=not folder)
+        return Model(name=name, provider="local", id=rest, capabilities=takes)
     return _at_hub(rest if head == "huggingface" else name)
 
 
@@ -136,20 +138,52 @@ def _at_hub(id: str) -> Model:
 
 
 _registered: dict[str, Model] = {}
+_replaced: dict[str, Model] = {}
+"""What `models.toml` says of models that were registered anew."""
+_ways: dict[str, str | None] = {}
+"""By provider that was connected: whose ways it has (see `presets`)."""
 
 
-def register(model: Model) -> None:
+def register(model: Model, *, preset: str | None = None) -> None:
     """Add a model of one's own, or replace what the catalogue says of one, for this process."""
-    _registered[model.name] = model
     book = _book()
+    if model.name in book.models and model.name not in _registered:
+        _replaced[model.name] = book.models[model.name]
+    _registered[model.name] = model
+    _ways[model.provider] = preset
     book.models[model.name] = model
     for alias in (model.name, *model.aliases):
         book.names[alias.casefold()] = model.name
     _find.cache_clear()
 
 
+def forget(provider: str, name: str | None = None) -> None:
+    """Take the registered models of a provider out again, or one of them; those of `models.toml` stay as they are."""
+    book = _book()
+    gone = [one for one in _registered.values() if one.provider == provider and name in (None, one.name)]
+    for model in gone:
+        del _registered[model.name]
+        del book.models[model.name]
+        if model.name in _replaced:
+            book.models[model.name] = _replaced.pop(model.name)
+    left = {alias: to for alias, to in book.names.items() if to in book.models}
+    book.names.clear()
+    book.names.update(left)
+    _find.cache_clear()
+
+
+def is_registered(model: Model) -> bool:
+    """Was it registered in this process?"""
+    return model.name in _registered
+
+
+def ways_of(provider: str) -> str | None:
+    """Return whose ways a connected provider has (see `presets`)."""
+    return _ways.get(provider)
+
+
 def _fine_tuned(name: str, book: _Book) -> Model:
-    """`ft:gpt-4o-mini-2024-07-18:org::id` takes what its base takes; its price is its own, so unknown."""
+    """`ft:gpt-4o-mini-2024-07-18:org::id` takes what its base takes; price and quality are its own."""
     base = book.names.get(name.split(":")[1].casefold())
     if base is None:
         raise _unknown(name, book)

@@ -16,19 +16,22 @@ from __future__ import annotations
 import datetime
 import functools
 import math
+import tomllib
 import warnings
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from prsm_lab import catalog
+from prsm_lab import catalog, presets
+from prsm_lab.catalog import hours
 from prsm_lab.errors import InvalidRequestError, NotFoundError
 from prsm_lab.types import Model, PriceLine, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["cost", "line", "reset", "set", "warn_unpriced", "worst_case"]
+__all__ = ["cost", "gpu_hour", "line", "reset", "set", "warn_unpriced", "worst_case"]
 
 _FREE: Final = PriceLine(input=0.0, output=0.0, cache_read=0.0, cache_write=0.0, source="runs on this machine")
 _LIBRARY_ID: Final = {"openai": "openai", "anthropic": "anthropic"}
@@ -56,6 +59,8 @@ def line(model: Model | str, provider: str | None = None, *, when: datetime.date
     name = model if isinstance(model, str) else model.name
     if name in _own:
         return _own[name]
+    if (rate := hours.rate(name, provider)) is not None:
+        return rate.line
     return _listed(name, provider, when or datetime.datetime.now(datetime.UTC).date())
 
 
@@ -67,8 +72,15 @@ def _listed(name: str, provider: str | None, when: datetime.date) -> PriceLine |
         return None
     if model.provider == "local":
         return _FREE
+    if model.price is not None:  # the server itself told it, with its list of models
+        return model.price
+    if model.name.startswith("ft:"):
+        return _fine_tuned(model.id, when)
     library = _LIBRARY_ID.get(model.provider)
-    return None if library is None or model.name.startswith("ft:") else _from_library(model.id, library, when)
+    if library is None and catalog.is_registered(model):
+        ways = presets.preset(catalog.ways_of(model.provider))
+        library = None if ways is None else ways.library
+    return None if library is None else _from_library(model.id, library, when)
 
 
 def _from_library(id: str, library: str, when: datetime.date) -> PriceLine | None:
@@ -96,6 +108,16 @@ def _from_library(id: str, library: str, when: datetime.date) -> PriceLine | Non
         source=f"genai-prices {_version()} ({library}/{found.id})",
         date=when.isoformat(),
     )
+
+
+def _fine_tuned(id: str, when: datetime.date) -> PriceLine | None:
+    """The line of a base model's fine-tunes: the library's, else that of `fine_tuned.toml`; never the base's own."""
+    found = _from_library(id, "openai", when)
+    if found is not None and "/ft:" in found.source:
+        return found
+    data = tomllib.loads(files("prsm_lab.catalog").joinpath("fine_tuned.toml").read_text(encoding="utf-8"))
+    listed = data["prices"].get(catalog.find(id.split(":")[1]).name)
+    return None if listed is None else PriceLine(**listed, source=data["source"], date=data["date"])
 
 
 @functools.cache
@@ -262,9 +284,31 @@ def set(  # noqa: A001 -- lab.prices.set is the public name
     return _own[name]
 
 
+def gpu_hour(name: str, usd: float, *, source: str = "set by the user") -> PriceLine:
+    """Let answers cost the time of a machine that is paid by the hour, for this process.
+
+    An answer costs latency x rate while it is alone; while n are in flight, each is charged an n-th of the passing
+    time, so that together they cost the machine's busy hours, once (`engine.metering`). A price of tokens that is set
+    for a model goes before.
+
+    Args:
+        name: A provider (`"vllm"`), or one of its models (`"vllm/qwen"`) with a machine of its own.
+        usd: What an hour of all its GPUs costs; 0 for a machine that costs nothing.
+        source: Where the rate comes from; it is kept with every answer.
+
+    Raises:
+        InvalidRequestError: If the rate is negative or no number.
+
+    >>> gpu_hour("my_gpu", 2.5).source
+    '$2.5 an hour of my_gpu, shared by what is in flight; set by the user'
+    """
+    return hours.set_rate(name, usd, source)
+
+
 def reset() -> None:
     """Forget all prices that were set, and which unpriced models were warned of."""
     _own.clear()
+    hours.forget()
     _warned.clear()
 
 

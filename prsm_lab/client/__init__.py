@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from prsm_lab import ask
-from prsm_lab.client import compose, reach
+from prsm_lab.client import compose, reach, registry
 from prsm_lab.client.desks import AsyncInferences, AsyncModels, Inferences, Models
 from prsm_lab.client.keys import AsyncKeys, Keys
 from prsm_lab.client.results import AsyncStream, Batch, BatchItem, Stream
 from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError
-from prsm_lab.settings import sealed, sealed_address, settings
+from prsm_lab.settings import sealed, sealed_address, settings, share_server
 from prsm_lab.types import Request, Routing
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class _Base:
         providers = {name: compose.sealed_options(given) for name, given in (providers or {}).items()}
         self.timeout = timeout
         self.preferences = Routing()
+        if base_url is None and share_server() is None:
+            providers = {**registry.given(), **providers}
         given = compose.options(providers)
         chosen = settings(api_key=key, base_url=base_url, proxy_token=token, ledger=place, providers=given)
         chosen = compose.pooled(chosen, providers)

@@ -112,7 +112,7 @@ def outfit(chosen: Settings, providers: Mapping[str, Any], *, mocked: MockRespon
 def places(accesses: Mapping[str, Access]) -> dict[str, dict[str, Any]]:
     """Return where providers are, without their keys."""
     return {
-        name: {"base_url": one.base_url, "origin": one.origin, "insecure": one.insecure}
+        name: {"base_url": one.base_url, "origin": one.origin, "insecure": one.insecure, "preset": one.preset}
         for name, one in accesses.items()
     }
 

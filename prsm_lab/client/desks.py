@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from prsm_lab import ask, catalog
+from prsm_lab import ask, catalog, checks
+from prsm_lab.client import hosting
 from prsm_lab.client.results import AsyncStream, Batch, BatchItem, Stream
 from prsm_lab.engine import many, portal, strategies
 from prsm_lab.engine.timeframe import groups, span
@@ -14,8 +15,10 @@ from prsm_lab.types import Inference, Model, Query, Record, Report, Request, Rou
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from typing import Protocol, Unpack
 
+    from prsm_lab.client.reach import Reach
     from prsm_lab.protocols import Engine
 
     class Owner(Protocol):
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
         engine: Engine
         preferences: Routing
+        reach: Reach | None
 
         def question(self, model: str, **options: Any) -> Request: ...
 
@@ -104,7 +108,7 @@ def _query(timeframe: str | None, model: str | None, metrics: Sequence[str], gro
     known = {*Report.__struct_fields__, "requests", "tokens", "costs", "latency", "avg_latency", "p95_latency"}
     for metric in metrics:
         if metric not in known:
-            raise ask.unknown_option(metric, known)
+            raise checks.unknown_option(metric, known)
     since, until = span(timeframe)
     return Query(since=since, until=until, model=model, group_by=groups(group_by))
 
@@ -234,7 +238,7 @@ class AsyncInferences(_Desk):
 
 
 class Models:
-    """`client.models`: the catalogue."""
+    """`client.models`: the catalogue, and models of one's own."""
 
     def __init__(self, client: Owner) -> None:
         self._client = client
@@ -249,6 +253,47 @@ class Models:
     def get(self, name: str) -> Model:
         """Return one model by name or alias; `NotFoundError` names the nearest."""
         return portal.call(self._client.engine.model(name))
+
+    def upload(self, path: str | Path, name: str | None = None) -> Model:
+        """Host a model: on this machine, or on the share server that this client asks (scope `admin`).
+
+        A folder of a Hugging Face causal model (safetensors; packed here, files that it does not need are left out), a
+        zip or tar of one, or a GGUF file. It is checked, runs in a process without keys and network, is loaded by its
+        first question, and unloaded when nobody asks. An upload that broke off goes on where it ended.
+
+        Args:
+            path: The folder or file.
+            name: What it is called; default its own name. It is asked as `local/<name>`.
+
+        Raises:
+            InvalidRequestError: Saying what of it is not to be trusted: pickles, code, unknown settings, links.
+            ConflictError: If another model has the name.
+            AuthenticationError: If this client's key may not.
+
+        >>> from prsm_lab import Client
+        >>> Client(mock_mode=True, ledger=":memory:").models.upload("nowhere")
+        Traceback (most recent call last):
+        prsm_lab.errors.NotFoundError: Nothing is at 'nowhere'.
+        """
+        return portal.call(hosting.upload(self._client.engine, path, name))
+
+    def register(self, name: str, base_url: str, **options: Any) -> tuple[Model, ...]:
+        """Ask a server that speaks Chat Completions from now on, as `name/model`; return its models.
+
+        Args:
+            name: What it is called.
+            base_url: Its address.
+            **options: `api_key`, `preset` (see `lab.connect`), `insecure`.
+        """
+        return portal.call(hosting.register(self._client.engine, self._client.reach, name, base_url, **options))
+
+    def delete(self, name: str) -> None:
+        """Delete a model that was uploaded, or forget a server that was registered.
+
+        Raises:
+            NotFoundError: If there is none.
+        """
+        portal.call(hosting.delete(self._client.engine, self._client.reach, name))
 
 
 class AsyncModels:
@@ -267,3 +312,15 @@ class AsyncModels:
     async def get(self, name: str) -> Model:
         """Return one model by name or alias; `NotFoundError` names the nearest."""
         return await portal.arun(self._client.engine.model(name))
+
+    async def upload(self, path: str | Path, name: str | None = None) -> Model:
+        """Host a model; see `Client.models.upload`."""
+        return await portal.arun(hosting.upload(self._client.engine, path, name))
+
+    async def register(self, name: str, base_url: str, **options: Any) -> tuple[Model, ...]:
+        """Ask a server from now on; see `Client.models.register`."""
+        return await portal.arun(hosting.register(self._client.engine, self._client.reach, name, base_url, **options))
+
+    async def delete(self, name: str) -> None:
+        """Delete a model that was uploaded, or forget a server that was registered."""
+        await portal.arun(hosting.delete(self._client.engine, self._client.reach, name))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prsm_lab.engine.embedded import Embedded, Listing
-    from prsm_lab.protocols import Engine
+    from prsm_lab.protocols import Engine, Provider
     from prsm_lab.settings import Access, Secret, Settings
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -106,6 +106,23 @@ class Reach:
         await self._open(access)
         if keep:
             await self.set(name, key=key, keep=True)
+
+    async def put(self, access: Access) -> None:
+        """Connect a server as it was resolved elsewhere, or move it."""
+        self._added.add(access.provider)
+        await self._open(access)
+
+    async def own(self, name: str, window: Provider) -> None:
+        """Ask through a window of one's own from the next question on."""
+        self._accesses.pop(name, None)
+        await self._engine.replace(name, window)
+
+    async def part(self, name: str) -> None:
+        """Take away a server or a window of one's own, if it is there."""
+        self._added.discard(name)
+        self._accesses.pop(name, None)
+        if name in self._engine.origins:
+            await self._engine.replace(name, None)
 
     async def remove(self, name: str) -> None:
         """Take away a server that was added; what is in the keyring stays there."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
-from prsm_lab.engine import seats, structured
+from prsm_lab.engine import metering, seats, structured
 from prsm_lab.engine.balance import Balance
 from prsm_lab.engine.budget import may_be_billed
 from prsm_lab.engine.fleet import LOST
@@ -292,7 +292,7 @@ class _Knock:
         if self._target.timeout is not None:
             deadline = min(deadline, self.began + self._target.timeout)
         until = _loop_time(deadline)
-        with self._windows.held(self._target) as window:
+        with self._windows.held(self._target) as window, metering.charging(self._target) as charged:
             stream = structured.send(window, self.request, self._target, live=self._live)
             try:
                 while True:
@@ -300,7 +300,7 @@ class _Knock:
                     if isinstance(item, Reply):
                         here = (time.monotonic() - self.began) * 1000
                         self.latency_ms = here if item.took_ms is None else item.took_ms
-                        yield item
+                        yield charged(item)
                         return
                     if self.ttft_ms is None and (item.text or item.reasoning or item.arguments or item.call_name):
                         self.ttft_ms = (time.monotonic() - self.began) * 1000

@@ -153,8 +153,10 @@ class Budgets:
         if run.purse is not None:
             self._purse.join(share, run.id, paid_counts=not run.fresh)
         if run.max_cost is None:
+            self._purse.leave(share.name)
             return
         self._runs[run.id] = share
+        self._purse.come_back(share.name)
         if run.fresh and not run.goes_on:
             self._purse.forget(share)
         checked: set[str] = set()

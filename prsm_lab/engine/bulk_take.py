@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from prsm_lab import catalog
+from prsm_lab import catalog, jsontext
 from prsm_lab.catalog import prices
 from prsm_lab.engine import bulk_plan, structured
 from prsm_lab.errors import CancelledError, ProviderError, PRSMError, SchemaError
@@ -204,7 +204,7 @@ def heard(reply: Reply, how: structured.Mode | None) -> Reply:
         reply = msgspec.structs.replace(reply, text=said, finish_reason=finish, tool_calls=())
     if how is None or not reply.text or reply.tool_calls:
         return reply
-    return msgspec.structs.replace(reply, text=structured.extracted(reply.text))
+    return msgspec.structs.replace(reply, text=jsontext.extracted(reply.text))
 
 
 def concluded(

@@ -9,7 +9,6 @@ import asyncio
 import os
 import secrets
 import time
-import warnings
 import weakref
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,8 +22,9 @@ from prsm_lab.engine.attempts import Attempts
 from prsm_lab.engine.budget import Budgets
 from prsm_lab.engine.bulk import Bulks, Choice, refuse_doubles
 from prsm_lab.engine.bulk_budget import Till
+from prsm_lab.engine.caches import Caches
 from prsm_lab.engine.choosing import Choosing
-from prsm_lab.engine.concluding import conclude, served_again
+from prsm_lab.engine.concluding import conclude
 from prsm_lab.engine.health import Health
 from prsm_lab.engine.pace import Pace
 from prsm_lab.engine.planning import Planning
@@ -80,10 +80,10 @@ class Embedded:
         self.budgets = Budgets(ledger)
         self._attempts = Attempts(self._windows, self._pace, self._health, self.budgets, max_retries=max_retries)
         self._pid = os.getpid()
-        self._warned: set[str] = set()
         self.choosing = Choosing(self._origins, self._attempts.balance.is_open, ledger)
         self._planning = Planning(self.choosing.candidates)
         self._priced = False
+        self.caches = Caches(ledger, weakref.WeakMethod(self.create))
         self.ballots, self.turns = Ballots(ledger), Turns(ledger)
         self._forgotten = weakref.finalize(self, _let_go, self._pid, self._windows)
 
@@ -110,19 +110,16 @@ class Embedded:
         id = request.id or new_id()  # noqa: A001 -- the seed's word
         try:
             targets, key = self._planning.of(request)
+            hit, look = await self.caches.earlier(request, targets, key, id, created)
         except PRSMError as error:
             self._ledger.start(id, request, fingerprint(request, ()), scope=request.scope, created=created)
             await self._record_failure(id, error)
             raise
-        hit = self._cached(request, key, created)
         if hit is not None:
-            inference = served_again(hit, id, created)
-            self._ledger.start(id, request, key, scope=request.scope, created=created)
-            self._ledger.finish(inference, source=hit.id)
             await self._ledger.written()
-            if live and inference.content:
-                yield Delta(text=inference.content)
-            yield inference
+            if live and hit.content:
+                yield Delta(text=hit.content)
+            yield hit
             return
         self._ledger.start(id, request, key, scope=request.scope, created=created)
         await self._ledger.written()
@@ -145,6 +142,7 @@ class Embedded:
         self.choosing.speeds.heard(answer.attempts)
         inference, line = conclude(id, created, request, targets[0], answer)
         self._ledger.finish(inference, price=line)
+        self.caches.keep(look if answer.fault is None else None, inference)
         if answer.fault is not None:
             answer.fault.answer = inference
             await self._record_failure(id, answer.fault)
@@ -173,6 +171,7 @@ class Embedded:
     async def check(self, request: Request) -> None:
         """Raise if nobody could be asked this."""
         self.choosing.candidates(request)
+        self.caches.policy(request)
 
     async def recall(
         self, requests: Sequence[Request], scope: str, keys: Sequence[bytes | None] | None = None
@@ -233,7 +232,7 @@ class Embedded:
                     "mode='provider_batch' asks one model; a router asks two.", details={"parameter": "mode"}
                 )
             targets, question = self._planning.of(request)
-            cached = self._cached(request, question, time.time()) is not None
+            cached = self.caches.exact(request, question, time.time()) is not None
             return Choice(
                 self.choosing.ordered(request, targets, live=False)[0], question, request.id or new_id(), cached
             )
@@ -335,18 +334,6 @@ class Embedded:
         except PRSMError:
             return None
 
-    def _cached(self, request: Request, key: bytes, now: float) -> Inference | None:
-        if request.cache is None or not request.cache.enabled:
-            return None
-        if request.cache.key_strategy == "semantic_similarity":
-            self._warn_once(
-                "semantic",
-                "key_strategy='semantic_similarity' answers by exact match in this version: no cosine threshold was "
-                "found that does not also serve wrong answers.",
-            )
-        since = None if request.cache.ttl is None else now - request.cache.ttl
-        return self._ledger.find([key], since=since, person=request.person).get(key)
-
     async def _record_failure(self, id: str, error: PRSMError) -> None:
         error.inference_id = id
         self.choosing.speeds.heard(error.attempts)
@@ -359,11 +346,6 @@ class Embedded:
             hint = catalog.retirement_note(catalog.find(target.name, target.provider))
             if hint and hint not in error.message:
                 error.message = f"{error.message} {hint}"
-
-    def _warn_once(self, topic: str, message: str) -> None:
-        if topic not in self._warned:
-            self._warned.add(topic)
-            warnings.warn(message, stacklevel=2)
 
     def check_process(self) -> None:
         """Refuse to work in a process that was forked off after this engine was made.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from prsm_lab import catalog
-from prsm_lab.catalog import prices
+from prsm_lab.catalog import hours, prices
 from prsm_lab.engine import routers, standards
 from prsm_lab.engine.standards import NO_GRADES
 from prsm_lab.errors import BudgetExceededError, InvalidRequestError, NotFoundError
@@ -108,6 +108,8 @@ def worst_case(targets: tuple[Target, ...], request: Request) -> float | None:
         limit = request.options.max_tokens or target.capabilities.default_max_tokens or target.capabilities.max_output
         line = prices.line(target.name, target.provider)
         cost = None if limit is None else prices.worst_case(most_prompt_tokens(request), limit, line)
+        if cost is None:
+            cost = hours.worst_case(target.name, target.provider, request.timeout)
         if cost is None:
             return None
         worst = max(worst, cost)
@@ -336,6 +338,8 @@ def affordable(target: Target, request: Request, cap: float) -> bool:
     """Tell whether a target's worst case is within a cap in USD; an unknown one is not."""
     line = prices.line(target.name, target.provider)
     worst = prices.worst_case(prompt_tokens(request), _completion_tokens(target, request), line)
+    if worst is None:
+        worst = hours.worst_case(target.name, target.provider, request.timeout)
     return worst is not None and worst <= cap
 
 

@@ -24,6 +24,7 @@ from prsm_lab.engine.attempts import backoff
 from prsm_lab.engine.bulk_door import AtTheServer
 from prsm_lab.engine.remote_door import fault_of, greeting, packed
 from prsm_lab.engine.remote_keys import RemoteKeys
+from prsm_lab.engine.remote_models import RemoteModels
 from prsm_lab.errors import AuthenticationError, NotFoundError, ProviderError, PRSMError
 from prsm_lab.errors import TimeoutError as DeadlineError
 from prsm_lab.providers import sse
@@ -77,6 +78,7 @@ class Remote(AtTheServer):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._seats: asyncio.Semaphore | None = None
         self.keys = RemoteKeys(self._asked)
+        self.hosting = RemoteModels(self._asked, self._sent)
 
     # ------------------------------------------------------------------------------------------- one question
 
@@ -253,6 +255,9 @@ class Remote(AtTheServer):
                     raise
             retries += 1
             await asyncio.sleep(wait)
+
+    async def _sent(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> bytes:
+        return await self._once(method, path, content, headers, None)
 
     async def _once(
         self, method: str, path: str, content: bytes | None, headers: Mapping[str, str], left: float | None

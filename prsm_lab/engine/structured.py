@@ -13,15 +13,15 @@ A server of one's own may ignore its structured mode without a word, so its answ
 from __future__ import annotations
 
 import json
-import re
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from prsm_lab import catalog
 from prsm_lab.catalog import prices
 from prsm_lab.errors import PRSMError, SchemaError
+from prsm_lab.jsontext import extracted, problem
 from prsm_lab.providers import fit
 from prsm_lab.types import Delta, Reply, Usage
 
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from prsm_lab.types import JSON, Attempt, Message, PriceLine, Request, Target
 
 Mode = Literal["schema", "tool", "prompt"]
-
-MOST_SHOWN: Final = 300
-"""Characters of the validator's words that are repeated: they may hold the whole answer."""
-_FENCED: Final = re.compile(r"```[a-zA-Z]*\s*\n(.*?)\n?\s*```", re.DOTALL)
 
 
 # ------------------------------------------------------------------------------------------------- how to ask
@@ -139,68 +135,6 @@ def _untooled(reply: Reply) -> Reply:
 
 
 # ------------------------------------------------------------------------------------------- what has come
-
-
-def extracted(text: str) -> str:
-    """Return the JSON document in a text: the whole, what a code fence holds, or what stands amid other words.
-
-    >>> extracted('Sure!\\n```json\\n{"a": 1}\\n```')
-    '{"a": 1}'
-    >>> extracted("no")
-    'no'
-    """
-    bare = text.strip()
-    fenced = _FENCED.search(bare)
-    starts = [at for at in (bare.find("{"), bare.find("[")) if at >= 0]
-    rest = bare[min(starts) :] if starts else ""
-    for candidate in (bare, fenced[1].strip() if fenced else "", rest):
-        found = _document(candidate)
-        if found is not None and (candidate is bare or isinstance(found[0], (dict, list))):
-            if candidate is bare and found[1] != len(bare):
-                continue
-            return candidate[: found[1]]
-    return text
-
-
-def _document(text: str) -> tuple[Any, int] | None:
-    """The JSON document that a text begins with, and where it ends."""
-    try:
-        return _DECODER.raw_decode(text) if text else None
-    except (ValueError, RecursionError):
-        return None
-
-
-def _no_number(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
-
-
-_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
-
-
-def problem(schema: JSON, text: str | None) -> str | None:
-    """Say what keeps an answer from fitting a schema; None if it fits.
-
-    >>> problem({"type": "object", "required": ["a"]}, '{"b": 1}')
-    "'a' is a required property"
-    """
-    import jsonschema  # type: ignore[import-untyped]
-    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
-    from referencing.exceptions import Unresolvable
-
-    found = _document((text or "").strip())
-    if found is None or found[1] != len((text or "").strip()):
-        return "it is no JSON document"
-    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    checker = kind(schema, registry=REGISTRY)  # the standard's own schemas: nothing is ever fetched
-    try:
-        fault = jsonschema.exceptions.best_match(checker.iter_errors(found[0]))
-    except (Unresolvable, RecursionError):
-        return "the schema leads nowhere"
-    if fault is None:
-        return None
-    where = "".join(f"[{step!r}]" for step in fault.absolute_path)
-    said = fault.message if len(fault.message) <= MOST_SHOWN else f"{fault.message[:MOST_SHOWN]} …"
-    return f"{where}: {said}" if where else said
 
 
 def misfit(request: Request, reply: Reply) -> str | None:
@@ -326,6 +260,8 @@ def both(one: Usage, other: Usage) -> Usage:
         here, there = getattr(one, name), getattr(other, name)
         if name == "tier":
             sums[name] = here if here == there else None
+        elif name == "estimated":
+            sums[name] = here or there
         else:
             sums[name] = None if here is None or there is None else here + there
     return Usage(**sums)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 import pandas as pd
 
-from prsm_lab import ask
+from prsm_lab import ask, checks
 from prsm_lab.client import default_client
 from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError
@@ -301,7 +301,7 @@ def many_models(
     """Make the work of `compare`, which is not begun yet."""
     for key in grid:
         if key not in ask.Ask.__annotations__:
-            raise ask.unknown_option(key, ask.Ask.__annotations__)
+            raise checks.unknown_option(key, ask.Ask.__annotations__)
         if key in options:
             raise InvalidRequestError(f"{key} is both an option and in the grid.", details={"parameter": key})
     ways = variants(models, prompt, grid=grid, samples=samples)
@@ -314,7 +314,7 @@ def _work(
     known = frozenset(ask.Ask.__annotations__) | _RUN_OPTIONS
     for name in options:
         if name not in known:
-            raise ask.unknown_option(name, known)
+            raise checks.unknown_option(name, known)
     settings: dict[str, Any] = {name: value for name, value in options.items() if name in _RUN_OPTIONS}
     client = settings.pop("client", None) or default_client()
     for name in deciding.OWN:

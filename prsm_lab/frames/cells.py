@@ -18,6 +18,8 @@ SHARES: Final = frozenset({"success_rate", "win_rate"})
 MEANS: Final = frozenset({"mean", "baseline_mean"})
 SIGNED: Final = frozenset({"difference", "difference_to_best", "low", "high", "mde", "cost_difference_per_1k"})
 """Columns of `contrast` and `frontier` that are differences."""
+ENDS: Final = frozenset({"low", "high"})
+"""Of an interval: of a difference there, of the column `value` in a frame that has one (`judge_audit`)."""
 
 
 class Cell(NamedTuple):
@@ -43,13 +45,14 @@ class Column(NamedTuple):
     """Takes a value that is known, and whether its row is of shares between 0 and 1."""
 
 
-def column(name: str, values: pd.Series[Any], *, summed: bool) -> Column:
+def column(name: str, values: pd.Series[Any], *, summed: bool, plain: bool = False) -> Column:
     """Return how a column is written, by its name and type.
 
     Args:
         name: The column's.
         values: Its values.
         summed: Whether a row stands for many answers: then scores between 0 and 1 are shares.
+        plain: Whether the ends of its interval are a figure's, not a difference's.
     """
     kind = values.dtype
     if pd.api.types.is_bool_dtype(kind):
@@ -60,6 +63,8 @@ def column(name: str, values: pd.Series[Any], *, summed: bool) -> Column:
         return Column(name, number=False, write=lambda value, _: str(value))
     if name == "cached" and pd.api.types.is_float_dtype(kind):
         return Column(name, number=True, write=lambda value, _: percent(value))
+    if plain and name in ENDS:
+        return Column(name, number=True, write=lambda value, _: figure(value))
     return Column(name, number=True, write=_number(name, summed=summed))
 
 
@@ -83,15 +88,15 @@ def _number(name: str, *, summed: bool) -> Callable[[Any, bool], str]:
 def figure(value: float) -> str:
     """Write a number.
 
-    >>> figure(12345), figure(0.123456), figure(2.0), figure(float("inf"))
-    ('12,345', '0.123', '2', 'inf')
+    >>> figure(12345), figure(-0.123456), figure(2.0), figure(float("inf"))
+    ('12,345', '−0.123', '2', 'inf')
     """
     number = float(value)
     if not math.isfinite(number):
         return str(number)
     if number == int(number) and abs(number) < 1e15:
-        return f"{int(number):,}"
-    return f"{number:,.1f}" if abs(number) >= 1000 else f"{number:.3g}"
+        return f"{int(number):,}".replace("-", "−")
+    return (f"{number:,.1f}" if abs(number) >= 1000 else f"{number:.3g}").replace("-", "−")
 
 
 def percent(value: float) -> str:

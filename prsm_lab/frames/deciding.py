@@ -163,7 +163,7 @@ class Deciding:
         made = pd.concat(self._found)
         taken = np.repeat(self._order[: self._taken], len(made) // self._taken)
         made = made.iloc[np.argsort(taken, kind="stable")]
-        notes = dict(self._found[0].attrs["prsm"])
+        notes = {name: value for name, value in self._found[0].attrs["prsm"].items() if name != "scores"}
         spent = sum(totals["spent_usd"] for totals in self._totals)
         unpriced = sum(totals["unpriced"] for totals in self._totals)
         left = self.rows - self.asked

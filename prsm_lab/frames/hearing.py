@@ -6,7 +6,7 @@ import copy
 import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from prsm_lab import ask, checks
+from prsm_lab import checks
 from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.frames import asking, convert, progress
@@ -91,7 +91,7 @@ def work(
         if name not in _OPTIONS:
             if name in asking.Running.__annotations__:
                 raise InvalidRequestError(f"{name}= does not go with {kind}.", details={"parameter": name})
-            raise ask.unknown_option(name, _OPTIONS)
+            raise checks.unknown_option(name, _OPTIONS)
     if not isinstance(model, str):
         raise checks.wrong("model", "the name of one model", model)
     convert.check(options.get("returns", "pandas"))

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 TYPES: Final[dict[str, str]] = {
     "row": "Int64", "inference_id": "string", "source_id": "string", "n": "Int64", "provider": "string",
     "model": "string", "started": "datetime64[ns, UTC]", "latency_ms": "Float64", "error_code": "string",
-    "error": "string", "maybe_billed": "boolean", "retry_after": "Float64", "requested_model": "string",
-    "answered_model": "string", "served_model": "string", "status": "string", "queued_ms": "Float64",
+    "error": "string", "maybe_billed": "boolean", "retry_after": "Float64", "ttft_ms": "Float64",
+    "member": "Int64", "requested_model": "string", "answered_model": "string",
+    "served_model": "string", "status": "string", "queued_ms": "Float64",
     "cost": "float64", "price": "string", "price_source": "string", "structured": "string", "dropped": "object",
+    "similarity": "Float64", "matched_prompt": "string", "embedder": "string",
 }  # fmt: skip
 """Name to pandas type, in the order of the frame."""
 
@@ -38,7 +40,10 @@ def receipts(results: pd.DataFrame, *, client: Client | None = None) -> pd.DataF
         Rows that share an answer (equal questions, an earlier run) have the same `inference_id`. `queued_ms`, `cost`
         (USD), `price` (USD per million tokens, its source and date beside it), `structured` (how a fitting answer was
         asked for) and `dropped` (options that were left out) are of the whole question and the same in all its rows.
-        `retry_after` (seconds) is known of questions that were answered. What the ledger does not know is NA.
+        Where a cache served by meaning, `similarity`, `matched_prompt` and `embedder` say what it matched.
+        `retry_after` (seconds) is known of questions that were answered, `ttft_ms` of those that were asked live;
+        `member` says which of a provider's keys and endpoints was asked, where it has several. What the ledger does not
+        know is NA.
 
     Raises:
         InvalidRequestError: If the frame has no column `inference_id`.
@@ -90,19 +95,23 @@ def _knock(attempt: Attempt) -> dict[str, Any]:
         "provider": attempt.provider, "model": attempt.model, "started": attempt.started,
         "latency_ms": attempt.latency_ms, "error_code": attempt.error_code, "error": attempt.error,
         "maybe_billed": attempt.maybe_billed, "retry_after": attempt.retry_after,
+        "ttft_ms": attempt.ttft_ms, "member": attempt.member,
     }  # fmt: skip
 
 
 def _whole(record: Record) -> dict[str, Any]:
     """What holds of the whole question."""
     answer, line = record.inference, record.price
-    made = {
+    made: dict[str, Any] = {
         "source_id": record.source, "requested_model": record.requested_model, "status": record.status,
         "price": None if line is None or line.input is None else f"{line.input:g} in, {line.output or 0:g} out",
         "price_source": None if line is None else f"{line.source} {line.date}".strip() or None,
     }  # fmt: skip
     if answer is None:
         return made
+    if answer.similar is not None:
+        near = answer.similar
+        made |= {"similarity": near.similarity, "matched_prompt": near.prompt, "embedder": near.embedder}
     return {
         **made, "answered_model": answer.model, "served_model": answer.served_model, "queued_ms": answer.queued_ms,
         "cost": answer.cost.amount, "structured": answer.structured, "dropped": list(answer.dropped),

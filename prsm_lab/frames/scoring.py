@@ -1,99 +1,29 @@
 """Scores of answers; nothing is asked again.
 
-A scorer is a name of the table below, or a function of the row that returns a number, a truth value, or a dict of
-them. Rows that failed score NA, and so does a row on which a scorer raises.
+A scorer is a name of `prsm_lab.scorers`, one of its objects, or a function of the row that returns a number, a truth
+value, or a dict of them. Rows that failed score NA, and so does a row on which a scorer raises.
 """
 
 from __future__ import annotations
 
-import math
-import re
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
+from prsm_lab import scorers as built_in
 from prsm_lab.errors import InvalidRequestError, NotFoundError
-from prsm_lab.frames import reading
-from prsm_lab.frames.data import missing, records
+from prsm_lab.frames import outcomes, reading
+from prsm_lab.frames.data import each
+from prsm_lab.scorers.numbers import number, numeric
+from prsm_lab.scorers.texts import contains, exact, normalized
 
-Scorer: TypeAlias = Callable[[dict[str, Any]], Any]
-_NUMBER = re.compile(r"[-−+]?(?:(?:\d{1,3}(?:[,  _]\d{3})+|\d+)(?:\.\d+)?|(?<!\w)\.\d+)(?:[eE][-+]?\d+)?")
-_MINUS = re.compile(r"(?<![\w.])[-\N{MINUS SIGN}](?=\.?\d)")
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-TOLERANCE = 1e-6
+if TYPE_CHECKING:
+    from prsm_lab.frames.outcomes import Outcome
 
+__all__ = ["contains", "exact", "normalized", "number", "numeric", "score"]
 
-def normalized(text: str) -> str:
-    """Fold what does not matter in a short answer: case, marks, articles, blanks (SQuAD's rule).
-
-    What is nothing but an article or marks stays: `A` is a choice, and `-` is not `+`.
-
-    >>> normalized("The  Answer.")
-    'answer'
-    """
-    folded = _plain(text).casefold()
-    return " ".join(_ARTICLES.sub(" ", folded).split()) or folded or " ".join(text.split())
-
-
-def _plain(text: str) -> str:
-    """A text without marks and runs of blanks; the minus of a number is no mark."""
-    signs = _MINUS.sub("\N{MINUS SIGN}", unicodedata.normalize("NFKC", text))
-    return " ".join("".join(" " if unicodedata.category(sign)[0] in "PZ" else sign for sign in signs).split())
-
-
-def exact(response: str, reference: str) -> bool:
-    """Are they the same once case, marks, articles and blanks are folded?
-
-    >>> exact("Paris.", "paris")
-    True
-    """
-    return normalized(response) == normalized(reference)
-
-
-def contains(response: str, reference: str) -> bool:
-    """Does the answer contain the reference as whole words, folded like `exact`?
-
-    A reference that is an article, as the choice `A`, is looked for in its own case.
-
-    >>> contains("The answer is Paris, as is known.", "Paris"), contains("Parisian", "Paris")
-    (True, False)
-    """
-    wanted = normalized(reference)
-    if not _ARTICLES.sub("", wanted).strip():
-        return bool(wanted) and f" {_plain(reference)} " in f" {_plain(response)} "
-    return f" {wanted} " in f" {normalized(response)} "
-
-
-def number(text: str) -> float | None:
-    """Return the last number in a text, thousands separators understood; None if there is none.
-
-    >>> number("12 apples, so 1,234.5 in all.")
-    1234.5
-    """
-    found = _NUMBER.findall(text)
-    return float(re.sub(r"[,  _]", "", found[-1]).replace("−", "-")) if found else None
-
-
-def numeric(response: str, reference: Any) -> bool:
-    """Is the last number of the answer the reference, within a millionth?
-
-    Raises:
-        ValueError: If the reference holds no number.
-    """
-    wanted = number(str(reference))
-    if wanted is None:
-        raise ValueError(f"the reference {reference!r} holds no number")
-    got = number(response)
-    return got is not None and math.isclose(got, wanted, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-
-
-BUILT_IN: dict[str, Callable[[str, Any], bool]] = {
-    "exact": lambda response, reference: exact(response, _written(reference)),
-    "contains": lambda response, reference: contains(response, _written(reference)),
-    "numeric": numeric,
-}
+Scorer: TypeAlias = built_in.Scorer | Callable[[dict[str, Any]], Any]
 
 
 def score(
@@ -101,97 +31,177 @@ def score(
     scorers: str | Scorer | Sequence[str | Scorer] | Mapping[str, str | Scorer],
     reference: str = "answer",
 ) -> pd.DataFrame:
-    """Add a column `score_<name>` per scorer; the results themselves are not changed.
+    """Add a column `score_<name>` per scorer; the results themselves are not changed, and nothing is asked again.
+
+    Functions of the row, `rouge_l`, `bleu` and `chrf` run on joblib's workers where `joblib.parallel_config` is in
+    force; the others are quicker here. The figures are the same.
 
     Args:
         results: What `infer`, `batch` or `compare` returned.
-        scorers: `exact`, `contains`, `numeric`, a function of the row (a dict with all columns), a list of these, or
+        scorers: A name (`exact`, `contains`, `regex`, `numeric`, `choice`, `f1`, `rouge_l`, `bleu`, `chrf`,
+            `json_valid`, `json_match`, `schema`, `embedding_similarity`, `length`), an object with options
+            (`lab.scorers.Numeric(rel_tol=0.01)`), a function of the row (a dict with all columns), a list of these, or
             a dict that names them.
-        reference: The column with right answers, for the built-in ones.
+        reference: The column with right answers, for those that compare with one. A cell may hold several as a list;
+            the best counts.
 
     Returns:
-        A frame with the scores: truth values as 0 and 1. Where a scorer raised, its error stands in
-        `score_<name>_error`.
+        A frame with the scores: truth values as 0 and 1, a dict's parts as `score_<name>_<part>`. Where a scorer
+        raised, or gave no number, the score is NA and the reason stands in `score_<name>_error`. Rows whose request
+        failed score NA. `attrs["prsm"]["scores"]` counts both.
 
     Raises:
-        InvalidRequestError: If a scorer is not known.
+        InvalidRequestError: If a scorer is not known, two have one name, or a package that one needs is missing.
         NotFoundError: If the reference column is not there.
+        ProviderError: If joblib's workers end before they are done.
 
     >>> import prsm_lab as lab
     >>> client = lab.Client(mock_mode=True, ledger=":memory:", mock_responses={"*": {"content": "It is 4."}})
     >>> found = lab.batch([{"q": "2 + 2?", "answer": 4}], "{q}", model="gpt-4", client=client, progress=False)
-    >>> score(found, "numeric")["score_numeric"].tolist()
-    [1.0]
+    >>> scored = score(found, ["numeric", lab.scorers.Length("words")])
+    >>> scored["score_numeric"].tolist(), scored["score_length"].tolist()
+    ([1.0], [3.0])
     """
     known = reading.of(results)
     named = _named(scorers)
-    if any(isinstance(scorer, str) for scorer in named.values()) and reference not in results.columns:
-        raise NotFoundError(
-            f"No column {reference!r} with right answers; name it with reference=. Columns: "
-            f"{', '.join(map(str, results.columns))}.",
-            details={"parameter": "reference"},
-        )
-    rows = records(results)
-    responses = list(known(results, "response"))
-    out = results.copy()
-    out.attrs = dict(results.attrs)
+    _check_reference(results, named, reference)
+    for scorer in named.values():
+        if isinstance(scorer, built_in.Scorer):
+            scorer.ready()
+    answered = _answered(results, known)
+    made: dict[str, Any] = {}
+    notes: dict[str, Any] = {}
     for name, scorer in named.items():
-        for column, values in _scored(name, scorer, rows, responses, reference).items():
-            out[column] = pd.array(values, dtype="string" if column.endswith("_error") else "Float64")
-    return out
+        found = _outcomes(scorer, results, known, answered, reference)
+        columns = _columns(name, found)
+        if twice := made.keys() & columns.keys():
+            raise InvalidRequestError(
+                f"Two scorers make a column {min(twice)!r}; give a dict that names them otherwise.",
+                details={"parameter": "scorers", "column": min(twice)},
+            )
+        made |= columns
+        notes[name] = _note(results, found, answered, list(columns))
+    return _joined(results, made, notes)
 
 
 def _named(scorers: Any) -> dict[str, Any]:
     if isinstance(scorers, Mapping):
         named = dict(scorers)
+        if nameless := [name for name in named if not isinstance(name, str) or not name]:
+            raise InvalidRequestError(
+                f"{nameless[0]!r} is no name of a scorer; names are texts.", details={"parameter": "scorers"}
+            )
     else:
         listed = [scorers] if isinstance(scorers, str) or callable(scorers) else list(scorers)
-        names = [s if isinstance(s, str) else getattr(s, "__name__", "custom").strip("<>") for s in listed]
+        names = [_name(scorer) for scorer in listed]
         if twice := {name for name in names if names.count(name) > 1}:
             raise InvalidRequestError(
                 f"Two scorers are called {min(twice)!r}; give a dict that names them.", details={"parameter": "scorers"}
             )
         named = dict(zip(names, listed, strict=True))
-    for scorer in named.values():
-        if isinstance(scorer, str) and scorer not in BUILT_IN:
-            raise InvalidRequestError(
-                f"Unknown scorer {scorer!r}; built in are {', '.join(BUILT_IN)}, and any function of the row serves.",
-                details={"parameter": "scorers"},
-            )
-        if not isinstance(scorer, str) and not callable(scorer):
-            raise InvalidRequestError(f"{scorer!r} is no scorer.", details={"parameter": "scorers"})
-    return named
+    if wrong := [name for name in named if f"_{name}".endswith("_error")]:
+        raise InvalidRequestError(
+            f"A scorer cannot be called {wrong[0]!r}: such a column holds what went wrong. Rename it with a dict.",
+            details={"parameter": "scorers"},
+        )
+    return {name: _scorer(scorer) for name, scorer in named.items()}
 
 
-def _scored(
-    name: str, scorer: Any, rows: Sequence[dict[Any, Any]], responses: Sequence[Any], reference: str
-) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {f"score_{name}": [None] * len(rows)}
-    for position, (row, response) in enumerate(zip(rows, responses, strict=True)):
-        if missing(response):
-            continue
-        try:
-            value = BUILT_IN[scorer](response, _present(row[reference])) if isinstance(scorer, str) else scorer(row)
-            parts = value if isinstance(value, Mapping) else {None: value}
-            figures = {part: None if missing(figure) else float(figure) for part, figure in parts.items()}
-        except Exception as fault:  # noqa: BLE001 -- somebody else's scorer: its fault is a cell, not the end of a run
-            columns.setdefault(f"score_{name}_error", [None] * len(rows))[position] = f"{type(fault).__name__}: {fault}"
-            continue
-        for part, figure in figures.items():
-            column = f"score_{name}" if part is None else f"score_{name}_{part}"
-            columns.setdefault(column, [None] * len(rows))[position] = figure
-    empty = all(value is None for value in columns[f"score_{name}"])
-    if empty and len(columns) > 1 + (f"score_{name}_error" in columns):
-        del columns[f"score_{name}"]  # a dict's parts are the scores
-    return columns
+def _name(scorer: Any) -> str:
+    if isinstance(scorer, str):
+        return scorer
+    if isinstance(scorer, built_in.Scorer):
+        return scorer.name
+    return str(getattr(scorer, "__name__", "custom")).strip("<>")
 
 
-def _written(reference: Any) -> str:
-    """A reference as a person writes it: beside an empty cell pandas makes 4 a 4.0."""
-    return str(int(reference)) if isinstance(reference, float) and reference.is_integer() else str(reference)
+def _scorer(given: Any) -> Any:
+    if isinstance(given, str):
+        return built_in.named(given)
+    if isinstance(given, type) and issubclass(given, built_in.Scorer):
+        raise InvalidRequestError(
+            f"{given.__name__} is a class; give an object of it: lab.scorers.{given.__name__}(…).",
+            details={"parameter": "scorers"},
+        )
+    if not callable(given):
+        raise InvalidRequestError(
+            f"{given!r} is no scorer: give a name, an object of lab.scorers, or a function of the row.",
+            details={"parameter": "scorers"},
+        )
+    return given
 
 
-def _present(value: Any) -> Any:
-    if missing(value):
-        raise ValueError("the reference is empty in this row")
-    return value
+def _check_reference(results: pd.DataFrame, named: Mapping[str, Any], reference: str) -> None:
+    wanting = [name for name, one in named.items() if isinstance(one, built_in.Scorer) and one.compares]
+    if wanting and not (isinstance(reference, Hashable) and reference in results.columns):
+        raise NotFoundError(
+            f"No column {reference!r} with right answers for {', '.join(wanting)}; name it with reference=. Columns: "
+            f"{', '.join(map(str, results.columns))}.",
+            details={"parameter": "reference"},
+        )
+
+
+def _answered(results: pd.DataFrame, known: reading.Reading) -> list[bool]:
+    """Which rows have an answer to score: one that came and is none (it does not fit its schema) has not."""
+    there = known(results, "response").notna()
+    if known.prefix + "error_code" in results.columns:
+        there &= known(results, "error_code").isna()
+    return [bool(one) for one in there]
+
+
+def _outcomes(
+    scorer: Any, results: pd.DataFrame, known: reading.Reading, answered: Sequence[bool], reference: str
+) -> list[Outcome]:
+    if not isinstance(scorer, built_in.Scorer):
+        rows = (row if there else None for row, there in zip(each(results), answered, strict=True))
+        return outcomes.of_rows(scorer, rows, len(results))
+    rights = results[reference].array if scorer.compares else [None] * len(results)
+    return outcomes.of_pairs(scorer, _pairs(known(results, "response").array, rights, answered), len(results))
+
+
+def _pairs(responses: Any, rights: Any, answered: Sequence[bool]) -> Iterator[tuple[str, Any] | None]:
+    for response, right, there in zip(responses, rights, answered, strict=True):
+        yield (str(response), right) if there else None
+
+
+def _columns(name: str, found: Sequence[Outcome]) -> dict[str, Any]:
+    """The columns of one scorer: its score, its parts, its errors; no empty score stands before a dict's parts."""
+    main, count = f"score_{name}", len(found)
+    plain: list[float | None] = [None] * count
+    parts: dict[str, list[float | None]] = {}
+    errors: list[str | None] = [None] * count
+    for n, outcome in enumerate(found):
+        if isinstance(outcome, str):
+            errors[n] = outcome
+        elif isinstance(outcome, dict):
+            for part, figure in outcome.items():
+                parts.setdefault(f"{main}_{part}", [None] * count)[n] = figure
+        else:
+            plain[n] = outcome
+    scores = {**({main: plain} if not parts or any(one is not None for one in plain) else {}), **parts}
+    made = {column: pd.array(values, dtype="Float64") for column, values in scores.items()}
+    if any(error is not None for error in errors):
+        made[f"{main}_error"] = pd.array(errors, dtype="string")  # type: ignore[assignment]
+    return made
+
+
+def _note(results: pd.DataFrame, found: Sequence[Outcome], answered: Sequence[bool], columns: list[str]) -> Any:
+    """What there is to say of a scorer, as plain JSON."""
+    raised = [n for n, outcome in enumerate(found) if isinstance(outcome, str)]
+    note = {"rows": len(found), "failed": answered.count(False), "errors": len(raised), "columns": columns}
+    if raised:
+        note["first_error"] = f"row {results.index[raised[0]]!r}: {found[raised[0]]}"
+    return note
+
+
+def _joined(results: pd.DataFrame, made: Mapping[str, Any], notes: Mapping[str, Any]) -> pd.DataFrame:
+    """Results with new scores; what an earlier scoring of that name left goes."""
+    earlier = dict((results.attrs.get("prsm") or {}).get("scores") or {})
+    stale = {*made, *(f"score_{name}_error" for name in notes)}
+    stale.update(column for name in notes for column in earlier.get(name, {}).get("columns", ()))
+    kept = results.drop(columns=[column for column in results.columns if column in stale])
+    out = pd.concat([kept, pd.DataFrame(dict(made), index=results.index)], axis=1)
+    out.attrs = dict(results.attrs)
+    if "prsm" in out.attrs:
+        out.attrs["prsm"] = {**out.attrs["prsm"], "scores": {**earlier, **notes}}
+    return out

@@ -144,7 +144,7 @@ def _cells(seen: pd.DataFrame, frame: pd.DataFrame, name: Any, meant: Any, *, su
         summed: Whether a row stands for many answers.
     """
     values = _only(seen, name)
-    form = cells.column(str(meant), values, summed=summed)
+    form = cells.column(str(meant), values, summed=summed, plain="value" in seen.columns)
     share = cells.shares(seen, str(meant))
     colours: list[float | None] = [None] * len(seen)
     if form.number and cells.scored(str(meant)):

@@ -14,6 +14,7 @@ import pandas as pd
 
 from prsm_lab import columns
 from prsm_lab.ask import messages
+from prsm_lab.caching import own
 from prsm_lab.engine import bulk_plan, garbage, many
 from prsm_lab.errors import InvalidRequestError, PRSMError
 from prsm_lab.frames import distribute, media, packing, prefixes, prompts, questions, typed, variants
@@ -58,6 +59,8 @@ class Work:
         self._spread: dict[str, Any] = {}
         self._extra = variants.columns(ways, len(data))
         templates = [client.question(way.model, **{**question, **way.options}) for way in ways]
+        for one in templates if plan.kind not in ("batch", "infer") else ():
+            own(one.cache, of=plan.kind)
         self._more = typed.plan(templates)
         typed.check(self._more, self._extra)
         check_names(data, [*columns.NAMES, *self._extra, *typed.names(self._more)], plan.prefix)

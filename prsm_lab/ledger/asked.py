@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 ASKED: Final = """
 SELECT id, question, requested_model, request, run_id, scope, person FROM inference WHERE id IN ({listed})
 """
+ANSWERED: Final = """
+SELECT requested_model, request, response FROM inference
+WHERE status = 'completed' AND source_id IS NULL AND person IS NULL AND finish_reason = 'stop' AND response IS NOT NULL
+ORDER BY created DESC LIMIT ?
+"""
 MOST_AT_ONCE: Final = 2000
 
 
@@ -44,4 +49,21 @@ def questions(connection: Database, ids: Sequence[str]) -> dict[str, tuple[bytes
                 routing=asked.routing, run=row["run_id"], scope=row["scope"], person=row["person"],
             )  # fmt: skip
             found[row["id"]] = bytes(row["question"]), request
+    return found
+
+
+def answered(connection: Database, limit: int) -> list[tuple[Request, str]]:
+    """Return the owner's latest questions that were answered whole by a model, with the answers' texts.
+
+    Args:
+        connection: The ledger's.
+        limit: So many at most.
+    """
+    found = []
+    for row in connection.execute(ANSWERED, (limit,)):
+        asked = _asked(row["request"])
+        question = Request(
+            model=row["requested_model"], messages=asked.messages, options=asked.options, routing=asked.routing
+        )
+        found.append((question, str(row["response"])))
     return found

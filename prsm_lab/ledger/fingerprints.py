@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -88,6 +88,57 @@ def _who(routing: Routing) -> tuple[Any, ...]:
         *(() if routing.only is None else (routing.only,)),  # fields of later: older digests stay as they are
         *(() if routing.task is None else ({"task": routing.task},)),
     )
+
+
+class Scopes(NamedTuple):
+    """Where a question may find an answer by meaning."""
+
+    text: str
+    """The last user turn's: what is compared."""
+    scope: bytes
+    """Digest of everything else."""
+    wide: bytes
+    """The same without the model, and who may answer."""
+
+    def of(self, embedder: str) -> Scopes:
+        """Narrow them to one embedder's vectors."""
+        mark = embedder.encode()
+        return self._replace(scope=_short(self.scope + mark), wide=_short(self.wide + mark))
+
+
+def scopes(request: Request, origins: Sequence[str], namespace: str) -> Scopes | None:
+    """Return what must be equal where only the last user turn may differ; None if that is no text.
+
+    In it, beside what is in `fingerprint`: whose question it is, and the namespace. Without the model, real providers
+    may stand for each other, and nothing on this machine for them.
+
+    Args:
+        request: The question.
+        origins: As in `fingerprint`.
+        namespace: Of the cache.
+    """
+    turns = [n for n, message in enumerate(request.messages) if message.get("role") == "user"]
+    text = request.messages[turns[-1]].get("content") if turns else None
+    if not isinstance(text, str):
+        return None
+    rest = [*request.messages]
+    rest[turns[-1]] = {**rest[turns[-1]], "content": None}
+    asked = (VERSION, rest, _options(request.options), request.sample, request.person, namespace)
+    near = sorted({_here(place) for place in origins})
+    return Scopes(
+        text,
+        _short(_utf8((asked, request.model, _who(request.routing), origins))),
+        _short(_utf8((asked, near, request.routing.only))),
+    )
+
+
+def _here(place: str) -> str:
+    """What must be equal of a place where the model need not be: nothing of a real provider's."""
+    return "" if place.startswith("https://") else "mock" if place.startswith("mock:") else place
+
+
+def _short(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 _SPACE = re.compile(r"\s+")

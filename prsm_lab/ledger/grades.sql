@@ -1,4 +1,4 @@
--- The ledger, version 8: how good a model was measured to be at a task, and more of each knock. Times are Unix seconds.
+-- The ledger, version 9: how good a model was measured to be at a task, and more of each knock. Times are Unix seconds.
 
 CREATE TABLE grade (
     task      TEXT NOT NULL,

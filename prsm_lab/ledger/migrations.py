@@ -9,7 +9,8 @@ from typing import Final
 from prsm_lab.errors import InternalError
 
 STEPS: Final = (
-    "schema.sql", "share.sql", "votes.sql", "purse.sql", "pace.sql", "bulk.sql", "turns.sql", "grades.sql",
+    "schema.sql", "share.sql", "votes.sql", "purse.sql", "pace.sql", "bulk.sql", "turns.sql", "runs.sql", "grades.sql",
+    "lookalikes.sql",
 )  # fmt: skip
 """Script n brings a file from version n to n + 1, in one transaction that also sets `user_version`."""
 

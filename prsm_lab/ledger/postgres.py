@@ -54,7 +54,7 @@ _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.%-]*)(:\d+)?")
 _DATABASE: Final = re.compile(r"/?[^@/]*")
 _STEPS: Final = (
     "postgres.sql", "postgres_votes.sql", "postgres_purse.sql", "postgres_pace.sql", "postgres_bulk.sql",
-    "postgres_turns.sql", "postgres_grades.sql",
+    "postgres_turns.sql", "postgres_runs.sql", "postgres_grades.sql", "postgres_lookalikes.sql",
 )  # fmt: skip
 """Script n brings a database from version n to n + 1."""
 _STUCK: Final = (TransactionStatus.ACTIVE, TransactionStatus.UNKNOWN)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from prsm_lab.ledger.database import Database
 
+UNCAPPED: Final = "uncapped"
+"""The period whose `spent` is what a run had paid when it went on without its cap."""
 _LOCK: Final = "purse"
 _STANDING: Final = "SELECT spent, reserved FROM purse WHERE name = ? AND period = ?"
 _OPEN: Final = "INSERT INTO purse (name, period, spent, reserved) VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING"
@@ -38,6 +40,7 @@ WHERE run_id = ? OR run_id IN (SELECT name FROM purse WHERE period = ?)
 _MEMBER: Final = "SELECT 1 FROM purse WHERE name = ? AND period = ?"
 _BEGUN: Final = "SELECT 1 FROM run WHERE id = ?"
 _ADD: Final = "UPDATE purse SET spent = spent + ? WHERE name = ? AND period = ?"
+_CLOSE: Final = "DELETE FROM purse WHERE name = ? AND period = ?"
 _PAID_SINCE: Final = "SELECT coalesce(sum(cost), 0) FROM inference WHERE created >= ?"
 _BILL: Final = "SELECT cost FROM inference WHERE id = ? AND status = 'completed'"
 
@@ -140,8 +143,32 @@ class Purse:
         """Begin a share anew: a run that asks everything again."""
         with self._transaction() as file:
             file.execute("DELETE FROM hold WHERE name = ? AND period = ?", (share.name, share.period))
-            file.execute("DELETE FROM purse WHERE name = ? AND period = ?", (share.name, share.period))
+            file.execute(_CLOSE, (share.name, share.period))
             file.execute(_OPEN, (share.name, share.period, 0.0))
+
+    def leave(self, name: str) -> None:
+        """A run, or several of one share, goes on without its cap: what it pays is not counted, until `come_back`.
+
+        Raises:
+            InternalError: If the ledger cannot be written.
+        """
+        if self._connection.execute(_STANDING, (name, "")).fetchone() is None:  # it never had one
+            return
+        with self._transaction() as file:
+            file.execute(_OPEN, (name, UNCAPPED, file.execute(_PAID_BY_RUNS, (name, name)).fetchone()[0]))
+
+    def come_back(self, name: str) -> None:
+        """It has a cap again: what it paid without one counts.
+
+        Raises:
+            InternalError: If the ledger cannot be written.
+        """
+        with self._transaction() as file:
+            mark = file.execute(_STANDING, (name, UNCAPPED)).fetchone()
+            if mark is not None:
+                paid = file.execute(_PAID_BY_RUNS, (name, name)).fetchone()[0]
+                file.execute(_ADD, (paid - mark["spent"], name, ""))
+                file.execute(_CLOSE, (name, UNCAPPED))
 
     def join(self, share: Share, run: str, *, paid_counts: bool = True) -> None:
         """Let a run spend from a share of several.

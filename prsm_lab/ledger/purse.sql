@@ -3,7 +3,8 @@
 -- A budget over one period, or over a run. What is reserved is the sum of its holds.
 CREATE TABLE purse (
     name     TEXT NOT NULL,                -- 'client', a run's id, or 'runs:' and a name: several share it
-    period   TEXT NOT NULL,                -- '2026-11-26' for a day, '' for no end; a run's row names its 'runs:' here
+    period   TEXT NOT NULL,                -- '2026-11-26' for a day, '' for no end; a run's row names its 'runs:' here;
+                                           -- 'uncapped': what a run had paid when it went on without its cap
     spent    REAL NOT NULL DEFAULT 0,
     reserved REAL NOT NULL DEFAULT 0,
     PRIMARY KEY (name, period)

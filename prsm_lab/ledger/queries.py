@@ -48,7 +48,19 @@ INSERT INTO run_item (run_id, position, question) VALUES (?, ?, ?)
 ON CONFLICT (run_id, position) DO UPDATE SET question = excluded.question
 """
 
-ORDER: Final = (START, FINISH, FAIL, ATTEMPT, RUN, FORGET_ITEMS, ITEM)
+LOOKALIKE: Final = """
+INSERT INTO lookalike (inference_id, embedder, namespace, scope, wide, asked, vector) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (inference_id) DO NOTHING
+"""
+
+LOOKALIKE_HIT: Final = """
+INSERT INTO lookalike_hit (inference_id, matched_id, asked, matched, similarity, threshold, embedder, namespace,
+                           outcome, reason, embed_ms, search_ms, person, created, reported)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (inference_id) DO NOTHING
+"""
+
+ORDER: Final = (START, FINISH, FAIL, ATTEMPT, RUN, FORGET_ITEMS, ITEM, LOOKALIKE, LOOKALIKE_HIT)
 """In which the statements of one commit run."""
 
 # Answers served again from the cache stand for their source, which is found by the same fingerprint.
@@ -58,6 +70,8 @@ WHERE question IN ({listed}) AND status = 'completed' AND source_id IS NULL
   AND (CAST(:scope AS TEXT) IS NULL OR scope = :scope)
   AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR created >= :since)
   AND (person = :person OR (person IS NULL AND CAST(:person AS TEXT) IS NULL))
+  AND (CAST(:scope AS TEXT) IS NOT NULL
+       OR NOT EXISTS (SELECT 1 FROM cache_refused WHERE cache_refused.inference_id = inference.id))
 ORDER BY created
 """
 

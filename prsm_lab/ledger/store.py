@@ -107,31 +107,31 @@ class Ledger:
 
     def start(self, id: str, request: Request, fingerprint: bytes, *, scope: str | None, created: float) -> None:
         """Queue the row of a question that is about to be asked."""
-        self._add(queries.START, rows.opened(id, request, fingerprint, scope, created, self._owner))
+        self.add(queries.START, rows.opened(id, request, fingerprint, scope, created, self._owner))
 
     def finish(self, inference: Inference, *, price: PriceLine | None = None, source: str | None = None) -> None:
         """Queue an answer with its attempts; `source`: the inference whose answer was served again."""
-        self._add(queries.FINISH, rows.completed(inference, price, source))
+        self.add(queries.FINISH, rows.completed(inference, price, source))
         for knock in rows.knocks(inference.id, inference.attempts):
-            self._add(queries.ATTEMPT, knock)
+            self.add(queries.ATTEMPT, knock)
 
     def fail(
         self, id: str, error: PRSMError, *, completed: float, attempts: Sequence[Attempt], partial: Reply | None
     ) -> None:
         """Queue a failure with its attempts and what had arrived."""
-        self._add(queries.FAIL, rows.failed(id, error, completed, partial))
+        self.add(queries.FAIL, rows.failed(id, error, completed, partial))
         for knock in rows.knocks(id, attempts):
-            self._add(queries.ATTEMPT, knock)
+            self.add(queries.ATTEMPT, knock)
 
     def begin(self, run: Run, fingerprints: Sequence[bytes], scope: str) -> None:
         """Queue a run and its questions; the same run begun again replaces its list."""
         known = self._has_items(run.id, fingerprints)
-        self._add(queries.RUN, (run.id, run.name, scope, run.kind, run.created, rows.text(run.spec), run.data))
+        self.add(queries.RUN, (run.id, run.name, scope, run.kind, run.created, rows.text(run.spec), run.data))
         if known:
             return
-        self._add(queries.FORGET_ITEMS, (run.id,))
+        self.add(queries.FORGET_ITEMS, (run.id,))
         for position, question in enumerate(fingerprints):
-            self._add(queries.ITEM, (run.id, position, question))
+            self.add(queries.ITEM, (run.id, position, question))
 
     def _has_items(self, run: str, fingerprints: Sequence[bytes]) -> bool:
         """Is this a run's list already? Reading it takes a tenth of the time of writing it anew."""
@@ -139,7 +139,8 @@ class Ledger:
         kept = (row["question"] for row in self._connection.execute(queries.ITEMS, {"run": run}))
         return all(map(operator.eq, itertools.chain(kept, [None]), itertools.chain(fingerprints, [None])))
 
-    def _add(self, statement: str, values: tuple[Any, ...]) -> None:
+    def add(self, statement: str, values: tuple[Any, ...]) -> None:
+        """Queue a row; `statement`: one of `queries.ORDER`."""
         self._queue.append((statement, values))
 
     async def written(self) -> None:

@@ -22,6 +22,7 @@ AT_ONCE: Final = 5000
 EMPTY_RUNS: Final = (
     "DELETE FROM run WHERE created < ? AND NOT EXISTS (SELECT 1 FROM inference WHERE inference.run_id = run.id)"
 )
+PROMPTS: Final = "DELETE FROM lookalike_hit WHERE created < ?"
 ALL: Final = "SELECT * FROM inference ORDER BY created"
 
 
@@ -50,6 +51,7 @@ def prune(ledger: Ledger, *, before: float) -> int:
         deleted += last
     with connection.transaction():
         connection.execute(EMPTY_RUNS, (before,))
+        connection.execute(PROMPTS, (before,))
     connection.compact()
     return deleted
 

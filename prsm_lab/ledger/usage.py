@@ -25,7 +25,7 @@ ROWS: Final = """
 SELECT created, status, coalesce(model, requested_model) AS model, provider, prompt_tokens, completion_tokens, cost,
        latency_ms, cached, person
 FROM inference
-WHERE status <> 'running' AND (error_code IS NULL OR error_code <> 'cancelled')
+WHERE status <> 'running' AND owner <> 'imported' AND (error_code IS NULL OR error_code <> 'cancelled')
   AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR created >= :since)
   AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR created < :until)
   AND (CAST(:model AS TEXT) IS NULL OR model = :model OR requested_model = :model)

@@ -11,6 +11,8 @@ from prsm_lab.providers.reading import Calls, Lenient, Prose, arguments, count, 
 from prsm_lab.types import Delta, FinishReason, Reply, ToolCall, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from prsm_lab.errors import PRSMError
     from prsm_lab.providers.sse import Event
     from prsm_lab.types import JSON, Message, Request, Target
@@ -29,7 +31,9 @@ FINISH: Final[dict[str, FinishReason]] = {
 # -------------------------------------------------------------------------------------------------- to the wire
 
 
-def to_wire(request: Request, target: Target, *, live: bool, dialect: Dialect) -> tuple[JSON, tuple[str, ...]]:
+def to_wire(
+    request: Request, target: Target, *, live: bool, dialect: Dialect, unknown: Sequence[str] = ()
+) -> tuple[JSON, tuple[str, ...]]:
     """Return the request's body, and the names of options that were left out on request.
 
     Args:
@@ -37,13 +41,14 @@ def to_wire(request: Request, target: Target, *, live: bool, dialect: Dialect) -
         target: Which model.
         live: Ask for a stream.
         dialect: `openai` for OpenAI itself; `compatible` sends only what all such servers know.
+        unknown: Options that this server does not know.
 
     Raises:
         InvalidRequestError: If the model does not take an option.
     """
     official = dialect == "openai"
     no_effort = official and (target.capabilities.reasoning == "none" or fit.effort_of(request.options) == "max")
-    never = {"linked documents", *(["effort"] if no_effort else []), *([] if official else ["documents"])}
+    never = {*unknown, "linked documents", *(["effort"] if no_effort else []), *([] if official else ["documents"])}
     options, dropped = fit.fitted(request, target, never=frozenset(never))
     body: JSON = {"model": target.model, "messages": [_message(m, official) for m in request.messages]}
     if options.max_tokens is not None:

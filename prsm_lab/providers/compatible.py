@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, ClassVar
 
+from prsm_lab import presets
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.providers import chat
 from prsm_lab.providers.openai import OpenAI
@@ -13,6 +14,7 @@ from prsm_lab.providers.window import Call
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from prsm_lab.settings import Access
     from prsm_lab.types import Delta, Reply, Request, Target
 
 
@@ -23,8 +25,15 @@ class Compatible(OpenAI):
     needs_key = False
     _counts_streams = True
 
+    def __init__(self, access: Access, *, pool: int = 256) -> None:
+        super().__init__(access, pool=pool)
+        ways = presets.preset(access.preset)
+        self._unknown = () if ways is None else ways.never
+        self._rename = {} if ways is None else ways.rename
+
     def _call(self, request: Request, target: Target, *, live: bool) -> Call:
-        body, dropped = chat.to_wire(request, target, live=live, dialect=self.dialect)
+        body, dropped = chat.to_wire(request, target, live=live, dialect=self.dialect, unknown=self._unknown)
+        body = {self._rename.get(name, name): value for name, value in body.items()}
         if not self._counts_streams:
             body.pop("stream_options", None)
         return Call(chat.PATH, body, {}, dropped, chat.from_wire, chat.Fold)

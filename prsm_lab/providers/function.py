@@ -2,7 +2,7 @@
 
 `f(prompt)` takes the last user message's text; `f(messages=…)` or `f(messages, **options)` takes the whole chat. It
 returns text, or yields pieces of it, sync or async. A sync function runs in a worker thread, so that it does not
-stop the engine.
+stop the engine. `@lab.model("mine")` gives one a name of its own (`client.connecting`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from prsm_lab.errors import ProviderError, PRSMError
 from prsm_lab.providers import faults, fit
-from prsm_lab.types import Delta, Reply
+from prsm_lab.types import Delta, Options, Reply, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
-    from prsm_lab.types import Request, Target
+    from prsm_lab.types import Message, Request, Target
 
 _END = object()
 
@@ -30,13 +30,19 @@ class Function:
     Args:
         name: What the provider is called.
         call: The function.
+        count: Counts the tokens of a text, as a number or a list; or something whose `encode` does. None: they are
+            estimated.
     """
 
-    def __init__(self, name: str, call: Callable[..., Any]) -> None:
+    def __init__(self, name: str, call: Callable[..., Any], *, count: Any = None) -> None:
         self.name = name
         self.origin = f"function:{name}:{getattr(call, '__qualname__', type(call).__name__)}"
         self._call = call
+        self._count = getattr(count, "encode", count)
         takes = _parameters(call)
+        self._named = {
+            one.name for one in takes[1:] if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)
+        } & {"model", *Options.__struct_fields__}  # fmt: skip
         self._takes_messages = bool(takes) and takes[0].name == "messages"
         self._takes_options = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes)
 
@@ -60,7 +66,29 @@ class Function:
                 partial=Reply(text="".join(said)),
             ) from fault  # fmt: skip
         text, mended = faults.repaired("".join(said))
-        yield Reply(text=text, finish_reason="stop", served_model=target.model, repaired=mended)
+        usage = await asyncio.to_thread(self._usage, request, text)
+        yield Reply(text=text, finish_reason="stop", served_model=target.model, usage=usage, repaired=mended)
+
+    def _usage(self, request: Request, text: str) -> Usage:
+        prompt = [_text(message) for message in request.messages]
+        if self._count is None:
+            from prsm_lab.catalog import tokens
+
+            sizes = tokens.tokens(tokens.counts([*prompt, text]), tokens.UNKNOWN)
+            return Usage(
+                prompt_tokens=max(1, round(float(sizes[:-1].sum()))), completion_tokens=round(float(sizes[-1])),
+                estimated=True,
+            )  # fmt: skip
+        try:
+            found = [self._count(part) for part in (*prompt, text)]
+            counted = [one if isinstance(one, int) else len(getattr(one, "ids", one)) for one in found]
+        except Exception as fault:  # as in `send`
+            raise ProviderError(
+                f"The tokenizer of {self.name!r} raised {type(fault).__name__}: {faults.redacted(str(fault))}",
+                provider=self.name, details={"kind": "function"}, verdict="next", max_retries=0,
+                partial=Reply(text=text),
+            ) from fault  # fmt: skip
+        return Usage(prompt_tokens=sum(counted[:-1]), completion_tokens=counted[-1])
 
     async def _pieces(self, request: Request, target: Target) -> AsyncIterator[str]:
         result = await self._result(request, target)
@@ -79,12 +107,14 @@ class Function:
             raise faults.unreadable(self.name, target.name, f"{what} (name its first parameter `messages`)")
         first: Any = list(request.messages) if self._takes_messages else _last_text(request)
         options: dict[str, Any] = {}
-        if self._takes_options:
+        if self._takes_options or self._named:
             set_here = request.options
             options = {
                 name: v for name in set_here.__struct_fields__ if (v := getattr(set_here, name)) not in (None, ())
             }
             options["model"] = target.model
+        if not self._takes_options:
+            options = {name: value for name, value in options.items() if name in self._named}
         if inspect.iscoroutinefunction(self._call):
             return await self._call(first, **options)
         if inspect.isasyncgenfunction(self._call) or inspect.isgeneratorfunction(self._call):
@@ -116,7 +146,11 @@ def _next(pieces: Iterator[Any]) -> Any:
 
 
 def _last_text(request: Request) -> str:
-    content = request.messages[-1].get("content")
+    return _text(request.messages[-1])
+
+
+def _text(message: Message) -> str:
+    content = message.get("content")
     if isinstance(content, str):
         return content
     return " ".join(part.get("text", "") for part in content or () if isinstance(part, dict))

@@ -40,7 +40,7 @@ def client(sdk: Any, *, pool: int, timeout: httpx2.Timeout) -> httpx2.AsyncClien
             content = parts.get("content")
             if not isinstance(content, bytes) or any(parts.get(name) is not None for name in _SELDOM):
                 return super().build_request(method, url, **parts)  # type: ignore[no-any-return]
-            kind = (method, str(url), *parts["headers"])
+            kind = (str(url), *parts["headers"])
             known = self._kinds.get(kind)
             if known is None:
                 first: httpx2.Request = super().build_request(method, url, headers=parts["headers"])

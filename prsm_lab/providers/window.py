@@ -8,6 +8,7 @@ structs. Both SDKs come from one generator and name their exceptions alike, so o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import time
@@ -173,11 +174,11 @@ class Window:
         return ratelimits.read(response.headers, now=time.time())
 
     async def models(self) -> tuple[str, ...]:
-        """Ask which models there are: it costs nothing, and tells whether address and key are right.
+        """See `offered`."""
+        return tuple(str(model["id"]) for model in await self.offered())
 
-        Raises:
-            PRSMError: What the provider, or the way there, objected.
-        """
+    async def offered(self) -> list[JSON]:
+        """Ask which models there are, for nothing; raise `PRSMError` if address or key are wrong."""
         client = self._connected()
         response: Any = None
         fault: PRSMError | None = None
@@ -216,14 +217,12 @@ class Window:
             stream=True,
         )
 
-    def _listed(self, body: bytes) -> tuple[str, ...]:
+    def _listed(self, body: bytes) -> list[JSON]:
         """Read `{"data": [{"id": …}, …]}`, or the bare list that some servers send."""
-        try:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
             document = msgspec.json.decode(body)
             found = document["data"] if isinstance(document, dict) else document
-            return tuple(str(model["id"]) for model in found)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
-            pass
+            return [{**model, "id": model["id"]} for model in found]
         raise faults.malformed(self.name, "with no list of models", hint="Check base_url.")
 
     def _encoded(self, call: Call) -> bytes:

@@ -44,6 +44,7 @@ def serve(
     expose: bool = False,
     most_bytes: int = 16 * 2**20,
     limits: str | None = None,
+    most_model_bytes: int = 16 * 2**30,
 ) -> Share:
     """Share a client over HTTP, with its providers, ledger and preferences, and return at once.
 
@@ -63,6 +64,7 @@ def serve(
         keyfile: The certificate's key.
         expose: Bind another address than this machine's own.
         most_bytes: Cap of a request's body.
+        most_model_bytes: Cap of a model that an admin uploads, and of what it unpacks to.
         limits: A Redis URL for the rate limits (`redis://…`, extra `server`); default `PRSM_LIMITS`, then the ledger.
 
     Raises:
@@ -97,7 +99,7 @@ def serve(
     except BaseException:
         listener.close()
         raise
-    terms = Terms(names, cors, prefix, certfile, keyfile, most_bytes, place)
+    terms = Terms(names, cors, prefix, certfile, keyfile, most_bytes, place, most_model_bytes)
     return start(shared, listener, terms)
 
 
@@ -125,6 +127,7 @@ class Terms(NamedTuple):
     most_bytes: int = 16 * 2**20
     limits: Secret | None = None
     """URL of the Redis that keeps the rate limits; None: the ledger does."""
+    most_model_bytes: int = 16 * 2**30
 
 
 async def _made(client: Client, listener: socket.socket, terms: Terms) -> Share:
@@ -149,18 +152,20 @@ async def _made(client: Client, listener: socket.socket, terms: Terms) -> Share:
 
 def build(client: Client, terms: Terms) -> House:
     """Put a server's means together from a client."""
+    from prsm_lab import local
     from prsm_lab.ledger.windows import LedgerWindows
     from prsm_lab.server.admission import Admission
     from prsm_lab.server.house import House
 
     engine: Any = client.engine
+    local.enlist()
     redis = None if terms.limits is None else _redis(terms.limits)
     accounts = engine.ledger.accounts()
     return House(
         engine=engine, accounts=accounts, admission=Admission(accounts, redis or LedgerWindows(accounts), engine),
         preferences=client.preferences, timeout=client.timeout, hosts=terms.hosts,
         origins=frozenset(origin.lower().rstrip("/") for origin in terms.cors), root_path=terms.root_path,
-        most_bytes=terms.most_bytes,
+        most_bytes=terms.most_bytes, reach=client.reach, most_model_bytes=terms.most_model_bytes,
     )  # fmt: skip
 
 

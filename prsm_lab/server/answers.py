@@ -85,6 +85,18 @@ _FIGURES: Final[JSON] = {
     "success_rate": maybe(number("Answered over all finished requests.", minimum=0, maximum=1)),
     "cached_requests": whole(minimum=0),
 }
+_HOSTED: Final[JSON] = {
+    "status": choice(("ready", "uploading", "connected")),
+    "size": whole("Bytes.", minimum=0),
+    "sha256": text("Of what was uploaded."),
+    "received": whole("Bytes that are here.", minimum=0),
+    "kind": choice(("transformers", "gguf")),
+    "architecture": text(),
+    "context": maybe(whole("Tokens of prompt and answer together.")),
+    "loaded": flag("Is it in memory?"),
+    "base_url": text("Of a registered server."),
+    "models": listed(text(), "What that server offers."),
+}
 _KEY: Final[JSON] = {
     "id": text(),
     "name": text("Whose it is; a person's keys share limits and history."),
@@ -288,7 +300,14 @@ _REPORTED: Final[JSON] = {
         },
         "What a key's questions leave open.",
     ),
-    "ModelCard": named({"id": text(), "object": choice(("model",)), "created": _TIME, "owned_by": text("Provider.")}),
+    "ModelCard": named(
+        {
+            "id": text(), "object": choice(("model",)), "created": _TIME, "owned_by": text("Provider."),
+            "hosted": named(_HOSTED, "Of models of one's own.", required=("status",)),
+        },
+        required=("id", "object", "created", "owned_by"),
+    ),
+    "ModelDeleted": named({"id": text(), "object": choice(("model",)), "deleted": flag()}),
     "ModelList": named({"object": choice(("list",)), "data": listed(ref("ModelCard"))}),
     "Key": named(_KEY, "A key, without the key itself."),
     "KeyList": named({"object": choice(("list",)), "data": listed(ref("Key"))}),

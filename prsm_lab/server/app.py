@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from prsm_lab.errors import NotFoundError
-from prsm_lab.server import inferences, openai, reports, runs, streams
+from prsm_lab.server import hosting, inferences, openai, reports, runs, streams
 from prsm_lab.server.guard import Guard
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ ROUTES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/v1/inference/{id}", inferences.get),
     ("GET", "/v1/models", reports.models),
     ("GET", "/v1/models/{id:path}", reports.model),
+    ("POST", "/v1/models", hosting.announce),
+    ("PUT", "/v1/models/{id:path}", hosting.receive),
+    ("DELETE", "/v1/models/{id:path}", hosting.delete),
     ("POST", "/v1/runs", runs.begin),
     ("POST", "/v1/runs/recall", runs.recall),
     ("POST", "/v1/runs/receipts", runs.receipts),

@@ -156,9 +156,13 @@ def _parameters(said: JSON) -> str:
 def _body(said: JSON) -> str:
     if "requestBody" not in said:
         return ""
-    schema = _whole(said["requestBody"]["content"][JSON_TYPE]["schema"])
-    about = f'<p class="note">{_prose(schema["description"])}</p>' if "description" in schema else ""
-    return f"<h4>Body</h4>{about}{_fields(schema, 1)}"
+    made = ""
+    for media, content in said["requestBody"]["content"].items():
+        schema = _whole(content["schema"])
+        kind = "" if media == JSON_TYPE else f"<code>{_text(media)}</code>: "
+        about = f'<p class="note">{kind}{_prose(schema["description"])}</p>' if "description" in schema else ""
+        made += f"{about}{_fields(schema, 1)}"
+    return f"<h4>Body</h4>{made}"
 
 
 def _answers(one: Operation, said: JSON) -> str:
@@ -212,6 +216,8 @@ def _curl(one: Operation, said: JSON, body: Any) -> str:
     lines = [f'curl {flags}"$PRSM_API_URL{address}"']
     if one.scope is not None:
         lines.append('-H "Authorization: Bearer $PRSM_API_KEY"')
+    if body is None and one.also is not None:
+        lines += ['-H "Content-Type: application/octet-stream"', "--data-binary @model.zip"]
     if body is not None:
         lines.append('-H "Content-Type: application/json"')
         lines.append("-d '" + json.dumps(body, indent=2, ensure_ascii=False).replace("'", "'\\''") + "'")

@@ -128,6 +128,25 @@ CHAT_ERROR: Final[JSON] = {
     }
 }  # fmt: skip
 CARD: Final[JSON] = {"id": "gpt-4.1-mini", "object": "model", "created": 1700000000, "owned_by": "openai"}
+_SHA: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+HOSTED: Final[JSON] = {
+    "id": "local/tiny", "object": "model", "created": 1703521234, "owned_by": "local",
+    "hosted": {
+        "status": "ready", "size": 446536, "sha256": _SHA, "kind": "transformers", "architecture": "gpt2",
+        "context": 128, "loaded": False,
+    },
+}  # fmt: skip
+UPLOADING: Final[JSON] = {
+    "id": "local/tiny",
+    "object": "model",
+    "created": 1703521234,
+    "owned_by": "local",
+    "hosted": {"status": "uploading", "size": 452608, "sha256": _SHA, "received": 0},
+}
+NEW_MODELS: Final = {
+    "upload": ("Announce weights", {"name": "tiny", "size": 452608, "sha256": _SHA}),
+    "register": ("Register a server", {"name": "gpu", "base_url": "http://localhost:8000/v1", "preset": "vllm"}),
+}
 NEW_KEY: Final[JSON] = {"name": "ana", "tier": "Basic", "credits": 5.0, "expires": "7d", "scopes": ["infer", "read"]}
 KEY: Final[JSON] = {
     "id": "0a1b2c3d4e5f", "name": "ana", "hint": "pk_0a1b2c3d4e5f_…", "tier": "Basic", "scopes": ["infer", "read"],

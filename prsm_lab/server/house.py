@@ -31,6 +31,12 @@ class House:
     root_path: str = ""
     most_bytes: int = 16 * 2**20
     """Of a request's body."""
+    reach: Any = None
+    """How the client's providers are reached, where they can be changed."""
+    most_model_bytes: int = 16 * 2**30
+    """Of a model that is uploaded."""
+    registered: dict[str, Any] = field(default_factory=dict)
+    """Servers that were registered by their address, with what they offer."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops: streams end with a word."""
     jobs: dict[str, asyncio.Task[Any]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from prsm_lab.errors import (
 from prsm_lab.server.answers import ANSWERS
 from prsm_lab.server.examples import ERROR
 from prsm_lab.server.guard import HostError, OriginError
+from prsm_lab.server.hosting import BYTES
 from prsm_lab.server.openai import envelope
 from prsm_lab.server.operations import EVENTS, JSON_TYPE, SECTIONS
 from prsm_lab.server.schemas import BODIES, choice, named, ref, text, whole
@@ -169,7 +170,7 @@ def statuses(operation: Operation) -> list[int]:
         *_OF_DOOR,
         *operation.errors,
         *(_OF_KEY if operation.scope else ()),
-        *(_OF_BODY if operation.body else ()),
+        *(_OF_BODY if operation.body or operation.also else ()),
         *(_OF_MODEL if operation.asks else ()),
     }
     return sorted(found)
@@ -192,9 +193,13 @@ def _operation(operation: Operation, tag: str) -> JSON:
         made["description"] = operation.about
     if parameters := [*_of_path(operation.path), *_of_query(operation), *_of_headers(operation)]:
         made["parameters"] = parameters
+    bodies: JSON = {}
     if operation.body is not None:
-        content = {"schema": ref(operation.body), "examples": _examples(operation.examples)}
-        made["requestBody"] = {"required": True, "content": {JSON_TYPE: content}}
+        bodies[JSON_TYPE] = {"schema": ref(operation.body), "examples": _examples(operation.examples)}
+    if operation.also is not None:
+        bodies[BYTES] = {"schema": ref(operation.also)}
+    if bodies:
+        made["requestBody"] = {"required": True, "content": bodies}
     family = "Chat" if operation.path == _CHAT else ""
     made["responses"] = {
         **{

@@ -51,6 +51,8 @@ class Operation(NamedTuple):
     asks: bool = False
     """Is a model asked? Then limits, credits and providers may say no."""
     body: str | None = None
+    also: str | None = None
+    """Another kind of body: bytes, as a component's schema says; `body` is None where there is no other."""
     examples: Examples = {}  # noqa: RUF012 -- nobody writes to it
     query: JSON = {}  # noqa: RUF012 -- as above
     headers: tuple[str, ...] = ()
@@ -156,6 +158,41 @@ _OPENAI: Final = Group(
         Operation(
             "GET", "/v1/models/{id}", "get_model", "Look up one model",
             _one("ModelCard", examples.CARD, "The model, also by an alias."), errors=(404,),
+        ),
+    ),
+)  # fmt: skip
+_HOSTING: Final = Group(
+    "Models of one's own",
+    "Weights that were uploaded are `local/<name>`, models of a registered server `<name>/<model>`: asked like all "
+    "others. Weights run in a process without keys and network, and are in memory while they are asked.",
+    (
+        Operation(
+            "POST", "/v1/models", "add_model", "Upload weights, or register a server", {
+                201: Reply("It can be asked.", (Content("ModelCard", examples.HOSTED),)),
+                202: Reply("It is announced: send its bytes by `PUT`.", (Content("ModelCard", examples.UPLOADING),)),
+            },
+            "A zip or tar of a Hugging Face folder (safetensors, tokenizer, settings; no pickles, no code), or a GGUF "
+            "file. Announce it by name, size and checksum, then send it by `PUT`; or send the bytes at once, with "
+            "`name` and `sha256` in the address. With `base_url`, a server that speaks Chat Completions is registered.",
+            scope="admin", body="NewModel", also="ModelBytes", examples=examples.NEW_MODELS,
+            query={"name": text("Of bytes that are sent at once."), "sha256": text("Of them, in hexadecimal.")},
+            errors=(402, 404, 409, 503),
+        ),
+        Operation(
+            "PUT", "/v1/models/{id}", "send_model", "Send bytes of announced weights", {
+                201: Reply("All are here, and were found good: it can be asked.", (
+                    Content("ModelCard", examples.HOSTED),
+                )),
+                202: Reply("More are to come.", (Content("ModelCard", examples.UPLOADING),)),
+            },
+            "An upload that broke off goes on at `received` bytes, which a new announcement tells, and a 409 too.",
+            scope="admin", also="ModelBytes", query={"offset": text("Where these bytes begin.", default="0")},
+            errors=(404, 409),
+        ),
+        Operation(
+            "DELETE", "/v1/models/{id}", "delete_model", "Delete weights, or forget a server",
+            _one("ModelDeleted", {"id": "local/tiny", "object": "model", "deleted": True}, "It is gone."),
+            scope="admin", errors=(404, 409),
         ),
     ),
 )  # fmt: skip
@@ -265,4 +302,4 @@ _SERVER: Final = Group(
     ),
 )  # fmt: skip
 
-SECTIONS: Final = (_INFERENCES, _OPENAI, _REPORTS, _KEYS, _RUNS, _SERVER)
+SECTIONS: Final = (_INFERENCES, _OPENAI, _HOSTING, _REPORTS, _KEYS, _RUNS, _SERVER)

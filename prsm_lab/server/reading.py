@@ -96,7 +96,7 @@ def unmarked(name: str | None) -> str | None:
 def _named(fields: dict[str, Any]) -> dict[str, Any]:
     for name in fields:
         if not name.isidentifier():
-            raise ask.unknown_option(name, ask.Ask.__annotations__)
+            raise checks.unknown_option(name, ask.Ask.__annotations__)
     return fields
 
 

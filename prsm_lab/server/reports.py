@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from prsm_lab import ask, catalog
+from prsm_lab import ask, catalog, checks
 from prsm_lab.engine.timeframe import GROUPS, groups, span
 from prsm_lab.errors import InvalidRequestError
-from prsm_lab.server import reading, replies
+from prsm_lab.server import hosting, reading, replies
 from prsm_lab.types import Query, Report
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def _report(visit: Visit, known: tuple[str, ...]) -> Response:
     asked = visit.query()
     for name in asked:
         if name not in (*known, "since", "until", "model", "provider", "key"):
-            raise ask.unknown_option(name, known)
+            raise checks.unknown_option(name, known)
     since, until = span(asked.get("timeframe", "last_30_days"))
     names = filter(None, asked.get("group_by", "").split(","))
     if asked.get("key", visit.key.person) != visit.key.person:
@@ -73,7 +73,7 @@ def _chosen(report: Report, metrics: list[str]) -> JSON:
         return fields
     for metric in metrics:
         if metric not in METRICS and metric not in fields:
-            raise ask.unknown_option(metric, {*METRICS, *fields})
+            raise checks.unknown_option(metric, {*METRICS, *fields})
     wanted = {name for metric in metrics for name in METRICS.get(metric, (metric,))}
     return {name: value for name, value in fields.items() if name in wanted or name == "groups"}
 
@@ -134,7 +134,11 @@ async def models(visit: Visit) -> Response:
 async def model(visit: Visit) -> Response:
     """`GET /v1/models/{id}`."""
     visit.need("read")
-    known = catalog.described(catalog.find(visit.scope["path_params"]["id"]))
+    id = visit.scope["path_params"]["id"]  # noqa: A001 -- the wire's word
+    own = None if visit.whole else hosting.known(visit, id)
+    if own is not None:
+        return replies.document(own)
+    known = catalog.described(catalog.find(id))
     return replies.document(known if visit.whole else _card(known))
 
 
@@ -165,7 +169,7 @@ async def new_key(visit: Visit) -> Response:
     known = ("name", "tier", "credits", "models", "expires", "scopes", "limits")
     for name in body:
         if name not in known:
-            raise ask.unknown_option(name, known)
+            raise checks.unknown_option(name, known)
     if "name" not in body:
         raise InvalidRequestError(
             "Missing required parameter: name", details={"parameter": "name", "expected_type": "string"}

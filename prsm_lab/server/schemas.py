@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from prsm_lab import presets
 from prsm_lab.engine.strategies import STRATEGIES
 from prsm_lab.server.batches import MOST
 from prsm_lab.server.keys import SCOPES, TIERS
@@ -93,7 +94,15 @@ _CACHE: Final = named(
         "enabled": flag(default=True),
         "ttl": maybe(number("Seconds for which an answer is fresh; null: for ever.", minimum=0)),
         "key_strategy": choice(("exact", "normalized", "semantic_similarity"), "When are two questions the same?"),
-        "similarity_threshold": maybe(number("For `semantic_similarity`.", minimum=0, maximum=1, default=0.95)),
+        "similarity_threshold": maybe(
+            number("Least cosine for `semantic_similarity`; null: what was measured.", minimum=0, maximum=1)
+        ),
+        "embedder": text("Whose vectors; one that the server's owner has named."),
+        "namespace": maybe(text("Only answers of the same namespace are found by meaning.")),
+        "cross_model": flag("May another model's answer serve?"),
+        "shadow": flag("Write down what would have been served by meaning, and do not serve it."),
+        "verify": maybe(text("A model that checks a hit first; not on a share server.")),
+        "force": flag("Also below the measured threshold, and at a temperature above 0."),
     },
     required=(), closed=True,
 )  # fmt: skip
@@ -325,6 +334,20 @@ BODIES: Final[JSON] = {
     "ChatCompletionRequest": _question(_CHAT, "OpenAI's body. Other names than these are refused."),
     "PreferencesRequest": named(PREFERENCES, "What a key's questions leave open.", required=(), closed=True),
     "NewKey": named(_NEW_KEY, "A key to be made.", required=("name",), closed=True),
+    "NewModel": named(
+        {
+            "name": text("Its name; of weights: small letters, digits and . _ - only.", minLength=1, maxLength=64),
+            "size": maybe(whole("Bytes of the weights' file.", minimum=1)),
+            "sha256": maybe(text("Its checksum, in hexadecimal.", pattern="^[0-9a-f]{64}$")),
+            "base_url": maybe(text("Instead of a file: address of a server that speaks Chat Completions.")),
+            "api_key": maybe(text("That server's key; it stays in this server's memory.")),
+            "preset": maybe(choice(presets.known(), "Whose ways that server has.")),
+            "insecure": maybe(flag("May the key travel by plain http beyond this machine?")),
+        },
+        "Weights or a server.",
+        required=("name",), closed=True,
+    ),
+    "ModelBytes": text("A zip, a tar or a GGUF file, or a part of one.", format="binary"),
     "RunRequest": named({"run": ref("Whole.Run"), **_PACKED}),
     "ReceiptsRequest": named({"ids": listed(text(maxLength=LONGEST_ID), "Ids of inferences.", maxItems=MOST_RECEIPTS)}),
     "RecallRequest": named({"scope": maybe(text(maxLength=200)), **_PACKED}, required=tuple(_PACKED)),

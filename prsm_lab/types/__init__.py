@@ -7,7 +7,7 @@ Unknown is always None, never 0.
 
 from __future__ import annotations
 
-from prsm_lab.types.answered import Attempt, Cost, Delta, Inference, Quota, Reply, ToolCall, Usage
+from prsm_lab.types.answered import Attempt, Cost, Delta, Inference, Quota, Reply, Similar, ToolCall, Usage
 from prsm_lab.types.asked import CachePolicy, Capabilities, Options, Request, Routing, Strategy, Target
 from prsm_lab.types.base import JSON, FinishReason, Message, Value
 from prsm_lab.types.judged import Vote, Winner
@@ -40,6 +40,7 @@ __all__ = [
     "Request",
     "Routing",
     "Run",
+    "Similar",
     "Strategy",
     "Target",
     "ToolCall",

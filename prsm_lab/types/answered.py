@@ -16,7 +16,7 @@ class ToolCall(Value, frozen=True, kw_only=True):
     """JSON text of an object, `{}` where the model gave none."""
 
 
-class Usage(Value, frozen=True, kw_only=True):
+class Usage(Value, frozen=True, kw_only=True, gc=False):
     """Tokens as the provider counted them; None where it did not say."""
 
     prompt_tokens: int | None = None
@@ -33,7 +33,10 @@ class Usage(Value, frozen=True, kw_only=True):
     tier: str | None = None
     """Service tier that was used (`flex`, `priority`, `batch` …)."""
     charged: float | None = None
-    """USD that the provider itself says it charged (OpenRouter); preferred to any price table."""
+    """USD that the provider itself says it charged (OpenRouter), or what a machine paid by the hour took; preferred to
+    any price table."""
+    estimated: bool | None = None
+    """True where nobody counted the tokens: they are estimated from the text."""
 
     @property
     def total_tokens(self) -> int | None:
@@ -42,7 +45,7 @@ class Usage(Value, frozen=True, kw_only=True):
         return self.prompt_tokens + self.completion_tokens
 
 
-class Delta(Value, frozen=True, kw_only=True):
+class Delta(Value, frozen=True, kw_only=True, gc=False):
     """One piece of a live answer."""
 
     text: str = ""
@@ -63,7 +66,7 @@ class Delta(Value, frozen=True, kw_only=True):
         return self.text
 
 
-class Quota(Value, frozen=True, kw_only=True):
+class Quota(Value, frozen=True, kw_only=True, gc=False):
     """One of a provider's limits, as it stood when it answered."""
 
     kind: str
@@ -100,7 +103,7 @@ class Reply(Value, frozen=True, kw_only=True):
     """How long the provider took, where a worker in another process asked and measured it."""
 
 
-class Attempt(Value, frozen=True, kw_only=True):
+class Attempt(Value, frozen=True, kw_only=True, gc=False):
     """One knock at one target."""
 
     provider: str
@@ -119,7 +122,7 @@ class Attempt(Value, frozen=True, kw_only=True):
     """Which of the provider's keys and endpoints was asked, from 0; None: it has one."""
 
 
-class Cost(Value, frozen=True, kw_only=True):
+class Cost(Value, frozen=True, kw_only=True, gc=False):
     """What was paid, in USD; None where the price or the usage is unknown."""
 
     amount: float | None = None
@@ -129,6 +132,18 @@ class Cost(Value, frozen=True, kw_only=True):
     savings: float | None = None
     """`provider_cost - amount`."""
     currency: str = "USD"
+
+
+class Similar(Value, frozen=True, kw_only=True):
+    """What a hit by meaning matched."""
+
+    id: str
+    """The inference whose answer was served."""
+    prompt: str
+    """Its last turn's text."""
+    similarity: float
+    """Cosine of the two texts' vectors."""
+    embedder: str
 
 
 class Inference(Value, frozen=True, kw_only=True):
@@ -159,6 +174,8 @@ class Inference(Value, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
     logprobs: JSON | None = None
     sample: int = 0
+    similar: Similar | None = None
+    """What was asked instead, where a cache served by meaning."""
     structured: str | None = None
     """How an answer that fits a schema was asked for: `schema` (the provider's structured mode), `tool`, `prompt`."""
 
@@ -206,7 +223,7 @@ class Inference(Value, frozen=True, kw_only=True):
             self.provider, None if asked == self.model else f"asked for {asked}", shown.paid(self.cost.amount),
             shown.took(self.latency_ms), shown.counted(self.usage.completion_tokens, "token"),
             f"{len(self.attempts)} attempts" if len(self.attempts) > 1 else None,
-            "from the cache" if self.cached else None, ends.get(self.finish_reason or ""),
+            _cached(self), ends.get(self.finish_reason or ""),
             "simulated" if (self.served_model or "").startswith("simulated/") else None,
         ))  # fmt: skip
         thought = (
@@ -226,6 +243,13 @@ class Inference(Value, frozen=True, kw_only=True):
         parts = (_inert(self.provider), shown.paid(self.cost.amount), shown.took(self.latency_ms))
         figures = " · ".join(part for part in parts if part)
         return f"**{_inert(self.model)}** · {figures}\n\n{fence}text\n{text}\n{fence}"
+
+
+def _cached(inference: Inference) -> str | None:
+    near = inference.similar
+    if near is None:
+        return "from the cache" if inference.cached else None
+    return f"from the cache, asked as “{near.prompt:.80}” ({near.similarity:.2f} alike)"
 
 
 def _backtick_runs(text: str) -> list[str]:

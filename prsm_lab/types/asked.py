@@ -81,7 +81,21 @@ class CachePolicy(Value, frozen=True, kw_only=True):
     ttl: float | None = None
     """Seconds for which an answer is fresh; None: for ever."""
     key_strategy: Literal["exact", "normalized", "semantic_similarity"] = "exact"
-    similarity_threshold: float = 0.95
+    """`semantic_similarity`: the last turn's text may differ in its words where a gate finds the same meaning."""
+    similarity_threshold: float | None = None
+    """Least cosine; None: what was measured for the embedder."""
+    embedder: str = "minilm"
+    """As `lab.cache.embedder` names it."""
+    namespace: str = ""
+    """Only answers of the same namespace are found by meaning."""
+    cross_model: bool = False
+    """Another model's answer may serve."""
+    shadow: bool = False
+    """Write down what would have been served by meaning, and serve nothing by it."""
+    verify: str | None = None
+    """A cheap model that is asked whether two questions mean the same, before a hit by meaning is served."""
+    force: bool = False
+    """Below the measured threshold, and where answers should be the asked model's own, all the same."""
 
 
 class Request(Value, frozen=True, kw_only=True):

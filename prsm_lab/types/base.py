@@ -16,4 +16,8 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
-    """Base of all values: immutable, compared by content, named fields only; a repr shows what is set."""
+    """Base of all values: immutable, compared by content, named fields only; a repr shows what is set.
+
+    Those that are made by the thousand and hold texts, numbers and JSON only have `gc=False`: no cycle can go through
+    them, so the collector need not look.
+    """

@@ -259,7 +259,7 @@ class Model(Value, frozen=True, kw_only=True):
 
     def _price(self) -> str:
         if self.price is None or self.price.input is None or self.price.output is None:
-            return "price unknown"
+            return self.price.source if self.price and self.price.source else "price unknown"  # by the hour
         return f"${self.price.input:g} in ${self.price.output:g} out per 1M"
 
     def _context(self) -> str | None:

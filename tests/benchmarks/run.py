@@ -1,6 +1,6 @@
 """What a question costs in CPU: `prsm_lab.batch` beside raw aiohttp, the official SDK and LiteLLM, in one run.
 
-    python tests/benchmarks/run.py [--n 2000] [--rounds 2] [--latency-run] [--litellm PYTHON]
+    python tests/benchmarks/run.py [--n 2000] [--rounds 2] [--latency-run] [--litellm PYTHON] [--plot FILE.png]
 
 Every contender runs in a process of its own against one emulator process on loopback at zero latency (fresh processes:
 no contender pays for another's imports or garbage). CPU is user + system of the contender's process over the timed
@@ -15,8 +15,10 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 
@@ -157,25 +159,88 @@ def measure(code: str, url: str, n: int, c: int, python: str = sys.executable) -
 
 
 def table(
-    title: str, contenders: dict[str, str], url: str, n: int, c: int, rounds: int, pythons: dict[str, str]
-) -> None:
-    """Measure in turns, so that a busy moment hits all alike; print least CPU and its ratio to the first."""
+    about: str, contenders: dict[str, str], url: str, n: int, c: int, rounds: int, pythons: dict[str, str]
+) -> list[dict[str, object]]:
+    """Measure in turns, so that a busy moment hits all alike; keep the least CPU of each, and its ratio to the first."""
     found: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, code in contenders.items():
             found[name].append(measure(code, url, n, c, pythons.get(name, sys.executable)))
-    floor = min(run["cpu_us"] for run in found[next(iter(contenders))])
-    print(f"\n{title}\n\n| | CPU µs a request | × raw aiohttp | requests/s | RSS MB |\n|---|---|---|---|---|")
-    for name, runs in found.items():
-        least = min(run["cpu_us"] for run in runs)
-        speed = statistics.median(run["per_s"] for run in runs)
-        print(
-            f"| {name} | {least:,.0f} | {least / floor:.2f} | {speed:,.0f} | {max(run['rss_mb'] for run in runs):.0f} |"
-        )
+    least = {name: min(run["cpu_us"] for run in runs) for name, runs in found.items()}
+    floor = least[next(iter(contenders))]
+    return [
+        {
+            "about": about, "who": name, "cpu_us": round(least[name]), "x_raw_aiohttp": round(least[name] / floor, 2),
+            "per_s": round(statistics.median(run["per_s"] for run in runs)),
+            "rss_mb": round(max(run["rss_mb"] for run in runs)),
+        }
+        for name, runs in found.items()
+    ]  # fmt: skip
 
 
-def import_time() -> None:
-    """Print what `import prsm_lab` costs over a bare interpreter."""
+def waits(names: list[str], n: int = 5000, c: int = 256, seconds: float = 0.2) -> list[dict[str, object]]:
+    """Measure the wall time where every answer takes so long, against the least that it can be."""
+    process, url = emulator("--fixed-latency", str(seconds))
+    ideal = -(-n // c) * seconds
+    try:
+        walls = {name: measure(CONTENDERS[name], url, n, c)["wall"] for name in names}
+    finally:
+        process.terminate()
+    about = f"{n:,} prompts at {seconds * 1000:.0f} ms, {c} in flight"
+    return [
+        {"about": about, "who": name, "wall_s": round(wall, 2), "x_ideal": round(wall / ideal, 2)}
+        for name, wall in walls.items()
+    ]
+
+
+def draw(found: Any, path: Path) -> None:
+    """Draw CPU a request as a picture: by plotly, and the system's chromium."""
+    import plotly.graph_objects as go
+
+    from prsm_lab.plot import look
+
+    panes = list(found["about"].unique())
+    figure = go.Figure()
+    for n, about in enumerate(panes):
+        part = found[found["about"] == about].sort_values("cpu_us", ascending=False)
+        figure.add_bar(
+            y=part["who"], x=part["cpu_us"], orientation="h", xaxis=f"x{n + 1}", yaxis=f"y{n + 1}", cliponaxis=False,
+            marker_color=[look.COLOURS[0] if "prsm_lab" in who else "#b9bfc9" for who in part["who"]],
+            text=[f"{us:,.0f} µs · {ratio:.1f}×" for us, ratio in zip(part["cpu_us"], part["x_raw_aiohttp"], strict=True)],
+            textposition="outside",
+        )  # fmt: skip
+    line = 1 / (len(found) + 1.6 * len(panes))  # a pane has a line for each bar, and room for its heading
+    top = 1.0
+    for n, about in enumerate(panes):
+        bars = int((found["about"] == about).sum())
+        figure.update_layout({
+            f"xaxis{n + 1}": {"visible": False, "anchor": f"y{n + 1}", "domain": [0, 0.86]},
+            f"yaxis{n + 1}": {"domain": [top - line * (bars + 1), top - line], "anchor": f"x{n + 1}", "showline": False,
+                              "ticksuffix": "  "},
+        })  # fmt: skip
+        figure.add_annotation(
+            text=f"<b>{about}</b>", x=0, y=top - line / 2, xref="paper", yref="paper", showarrow=False, xanchor="left", yanchor="middle",
+            font={"size": 15, "color": look.DARK},
+        )  # fmt: skip
+        top -= line * (bars + 1.6)
+    figure.update_layout(
+        template=look.template(), paper_bgcolor="white", plot_bgcolor="white", width=900, height=120 + 44 * len(found),
+        margin={"l": 30, "r": 30, "t": 56, "b": 20}, bargap=0.35,
+        title={"text": "CPU a request, and how many times raw aiohttp's", "x": 0.01, "font": {"size": 18}},
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page.html"
+        figure.write_html(page, config={"displayModeBar": False})
+        subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", "--virtual-time-budget=5000",
+             f"--window-size={figure.layout.width + 16},{figure.layout.height + 16}", f"--screenshot={path}",
+             page.as_uri()],
+            check=True, capture_output=True,
+        )  # fmt: skip
+
+
+def imported() -> list[dict[str, object]]:
+    """Measure what `import prsm_lab` costs over a bare interpreter."""
     probe = textwrap.dedent("""
         import sys, time; before, began = len(sys.modules), time.process_time()
         import prsm_lab
@@ -185,11 +250,11 @@ def import_time() -> None:
         subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
         for _ in range(5)
     ]
-    print(f"\nimport prsm_lab: {min(float(ms) for ms, _ in runs)} ms CPU, {runs[0][1]} modules")
+    return [{"who": "import prsm_lab", "cpu_ms": min(float(ms) for ms, _ in runs), "modules": runs[0][1]}]
 
 
 def main() -> None:
-    """Run everything."""
+    """Run everything; print frames, and draw them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--n", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=2)
@@ -197,30 +262,26 @@ def main() -> None:
         "--latency-run", action="store_true", help="5,000 prompts at 200 ms, 256 in flight, against the ideal"
     )
     parser.add_argument("--litellm", help="a Python with litellm and aiohttp installed")
+    parser.add_argument("--plot", type=Path, help="where to draw the figures, as a PNG")
     given = parser.parse_args()
-    import_time()
-    process, url = emulator("--latency-scale", "0")
     contenders = {**CONTENDERS, **({"litellm.acompletion": LITELLM} if given.litellm else {})}
     pythons = {"litellm.acompletion": given.litellm} if given.litellm else {}
+    began = imported()
+    process, url = emulator("--latency-scale", "0")
     try:
-        table(
-            f"Batch, {given.n} prompts, 64 in flight, zero latency", contenders, url, given.n, 64, given.rounds, pythons
-        )
-        table(f"Streams, {given.n // 4} answers, 64 at once", STREAMS, url, given.n // 4, 64, given.rounds, {})
+        batch, streams = f"{given.n:,} prompts, 64 in flight", f"{given.n // 4:,} streams, 64 at once"
+        cpu = table(batch, contenders, url, given.n, 64, given.rounds, pythons)
+        cpu += table(streams, STREAMS, url, given.n // 4, 64, given.rounds, {})
     finally:
         process.terminate()
-    if given.latency_run:
-        process, url = emulator("--fixed-latency", "0.2")
-        try:
-            ideal = -(-5000 // 256) * 0.2
-            print(
-                f"\n5,000 prompts at 200 ms, 256 in flight; ideal {ideal:.1f} s\n\n| | wall s | × ideal |\n|---|---|---|"
-            )
-            for name in ("raw aiohttp", "AsyncOpenAI, aiohttp transport", "AsyncOpenAI as it comes", "prsm_lab.batch"):
-                wall = measure(CONTENDERS[name], url, 5000, 256)["wall"]
-                print(f"| {name} | {wall:.2f} | {wall / ideal:.2f} |")
-        finally:
-            process.terminate()
+    walls = waits(list(CONTENDERS)) if given.latency_run else []
+
+    import pandas as pd  # a child's peak of memory begins with its parent's
+
+    for rows in filter(None, (began, cpu, walls)):
+        print(pd.DataFrame(rows).to_string(index=False), end="\n\n")
+    if given.plot:
+        draw(pd.DataFrame(cpu), given.plot)
 
 
 if __name__ == "__main__":
