@@ -12,6 +12,7 @@ from scipy.stats import t as student
 import prsm_lab as lab
 from prsm_lab import errors
 from prsm_lab.engine import plan, standards
+from prsm_lab.ledger import migrations
 from prsm_lab.types import Grade, Request, Routing, Strategy
 
 ORIGINS = {"openai": "o", "anthropic": "a", "huggingface": "h", "local": "l"}
@@ -239,17 +240,22 @@ def test_one_row_is_shown_and_not_used(client, frame):
 def test_an_older_ledger_gets_the_table_and_keeps_its_rows(tmp_path):
     """The migration; attempts of before have no time to the first piece."""
     path = tmp_path / "l.db"
-    with lab.Client(mock_mode=True, ledger=path) as client:
-        client.inference.create("gpt-4", "hi")
     with sqlite3.connect(path) as file:
-        file.executescript(
-            "DROP TABLE lookalike; DROP TABLE lookalike_hit; DROP TABLE cache_refused; DROP TABLE cache_setting; DROP TABLE grade; ALTER TABLE attempt DROP COLUMN ttft_ms; ALTER TABLE attempt DROP COLUMN member;"
-            "PRAGMA user_version = 8;"
+        file.create_function("unhex_", 1, bytes.fromhex, deterministic=True)
+        for step in range(migrations.STEPS.index("grades.sql")):
+            migrations._step(file, step)
+        file.execute(
+            "INSERT INTO inference (id, question, status, owner, requested_model, request, created) "
+            "VALUES ('inf_1', x'00', 'failed', 'me', 'gpt-4', '{}', 1.0)"
+        )
+        file.execute(
+            "INSERT INTO attempt (inference_id, n, provider, model, started) VALUES ('inf_1', 0, 'o', 'm', 1.0)"
         )
     with lab.Client(mock_mode=True, ledger=path) as client:
+        (old,) = client.engine.ledger.receipts(["inf_1"])
+
         assert lab.quality.table(client=client)["task"].isna().all()
-        client.inference.create("gpt-4", "ho")
-        assert client.inference.analytics("all").total_requests == 2
+        assert (old.attempts[0].provider, old.attempts[0].ttft_ms, old.attempts[0].member) == ("o", None, None)
 
 
 def test_the_task_is_part_of_what_is_asked_only_where_it_is_named():

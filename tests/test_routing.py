@@ -265,7 +265,7 @@ def test_an_unknown_signal_never_serves():
     """NaN, and nothing below the threshold; at it, yes."""
     assert [rule(threshold=0.5).serves(figure) for figure in (math.nan, 0.49, 0.5)] == [False, False, True]
     assert not rule(threshold=None).serves(1e9)
-    assert rule(threshold=routers.rounded(2 / 3)).serves(2 / 3), "a file has fewer digits"
+    assert rule(threshold=0.666666667).serves(2 / 3), "a file has fewer digits"
 
 
 # --------------------------------------------------------------------------------- calibrated on one's own rows
