@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import prsm_lab as lab
-from prsm_lab import emulator, errors
+from prsm_lab import embedders, emulator, errors
 from prsm_lab.cache.calibrating import THRESHOLDS
 from prsm_lab.engine import shelves
 from prsm_lab.engine.shelves import Shelf, packed
@@ -225,6 +225,8 @@ def test_where_answers_should_be_the_models_own_it_is_refused(client):
     options = {"client": client, "progress": False, "cache_config": NEAR}
     with pytest.raises(errors.InvalidRequestError, match="meant to vary"):
         ask(client, MOONS, temperature=0.7)
+    with pytest.raises(errors.InvalidRequestError, match="meant to vary"):
+        ask(client, MOONS, {"key_strategy": "exact", "namespace": "faq"}, temperature=0.7)
     with pytest.raises(errors.InvalidRequestError, match="compare takes"):
         lab.compare([MOONS], "{text}", models=[MODEL], **options)
     results = lab.infer(MOONS, model=MODEL, client=client, progress=False)
@@ -335,6 +337,12 @@ def test_a_function_gives_vectors_after_it_was_measured(client):
     assert ask(client, MOONS + " Please", {"embedder": "letters"}).similar.embedder == "letters"
 
 
+def test_nobody_takes_the_name_of_the_packages_own(client):
+    """Its threshold was measured for its own vectors."""
+    with pytest.raises(errors.InvalidRequestError, match="a name of its own"):
+        lab.cache.embedder(letters, name="minilm")
+
+
 def test_an_embedder_that_breaks_is_no_reason_not_to_answer(client):
     """It warns once."""
 
@@ -383,11 +391,11 @@ def test_a_providers_vectors(vectors, which, path):
     """In the order of the texts, with the key in the header and nowhere else."""
     url = f"http://127.0.0.1:{vectors.server_port}/v1"
     name = lab.cache.embedder(which, name="far-" + which, base_url=url, api_key="sk-canary")
-    from prsm_lab import embedders
+    texts = ["Jupiter", "moons"]
+    expected = np.array(letters(texts))
 
-    made = embedders.find(name)(["Jupiter", "moons"])
-    assert np.allclose(made @ made.T, embedded := np.array(letters(["Jupiter", "moons"])) @ np.array(letters(["Jupiter", "moons"])).T
-                       / np.outer(*[np.linalg.norm(letters(["Jupiter", "moons"]), axis=1)] * 2)), embedded  # fmt: skip
+    made = embedders.find(name)(texts)
+    np.testing.assert_allclose(made, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-5)
     assert vectors.seen[0][:2] == (path, "Bearer sk-canary")
     assert "canary" not in repr(vars(embedders.find(name))) + repr(embedders.find(name)._function)
 
