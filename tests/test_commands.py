@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 
 import pandas as pd
 import pytest
@@ -19,6 +20,8 @@ from prsm_lab import cli, console, emulator
 from prsm_lab.emulator import Rule
 
 MODEL = "gpt-4.1-mini"
+GRACE = 0.2
+"""Seconds that an answer has to arrive and be kept."""
 COMMAND = [sys.executable, "-c", "import sys; from prsm_lab.cli import main; sys.exit(main())"]
 ASK = ["--prompt", "{q}", "--model", MODEL, "--max-tokens", "20"]
 
@@ -125,10 +128,11 @@ def test_ctrl_c_keeps_what_was_answered_and_the_same_command_goes_on(shell, emu)
     command = [*COMMAND, "batch", "rows.csv", *ASK, "--max-concurrency", "4", "--out", "out.csv"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     emu.log.wait_for(lambda log: log.open_requests == 4 and log.arrivals("Number 2"), 30)
+    interrupt = time.monotonic()
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=30)[1]
     emu.log.wait_for(lambda log: log.open_requests == 0, 5)
-    answered = {entry.prompt for entry in emu.log.arrivals() if entry.done}
+    answered = {entry.prompt for entry in emu.log.arrivals() if entry.done and entry.done < interrupt - GRACE}
     emu.clear()
     again = shell("batch", "rows.csv", *ASK, "--out", "out.csv")
 

@@ -663,8 +663,8 @@ def test_without_the_extra_the_error_names_it(tmp_path, monkeypatch):
 
 def test_a_model_of_the_hub_cannot_be_had_offline(monkeypatch):
     """It is said which place was asked."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # first: it is read when that is imported
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(errors.NotFoundError, match="hub did not give them"):
         local.load("somebody/some-model")
 

@@ -100,6 +100,7 @@ type InferenceRequest struct {
 	CostOptimization    any             `json:"cost_optimization,omitempty"` // a bool or a CostOptimization
 	LatencyOptimization *bool           `json:"latency_optimization,omitempty"`
 	QualityThreshold    *float64        `json:"quality_threshold,omitempty"`
+	Task                string          `json:"task,omitempty"`           // qualities measured at it come before published ones
 	CacheConfig         any             `json:"cache_config,omitempty"`   // a bool or a CacheConfig
 	OnUnsupported       string          `json:"on_unsupported,omitempty"` // "refuse" or "drop"
 	Timeout             *float64        `json:"timeout,omitempty"`        // seconds, kept by the server
@@ -137,6 +138,11 @@ type CacheConfig struct {
 	TTL                 *float64 `json:"ttl,omitempty"`
 	KeyStrategy         string   `json:"key_strategy,omitempty"`
 	SimilarityThreshold *float64 `json:"similarity_threshold,omitempty"`
+	Embedder            string   `json:"embedder,omitempty"`
+	Namespace           string   `json:"namespace,omitempty"`
+	CrossModel          bool     `json:"cross_model,omitempty"`
+	Shadow              bool     `json:"shadow,omitempty"`
+	Force               bool     `json:"force,omitempty"`
 }
 
 // Usage counts tokens; nil where the provider did not say.

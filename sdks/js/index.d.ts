@@ -92,7 +92,23 @@ export interface InferenceRequest {
     | { enabled?: boolean; max_cost?: number; prefer_cheaper?: boolean; quality_threshold?: number };
   latency_optimization?: boolean;
   quality_threshold?: number;
-  cache_config?: boolean | { enabled?: boolean; ttl?: number; key_strategy?: string; similarity_threshold?: number };
+  /** What kind of question it is: qualities measured at this task come before published ones. */
+  task?: string;
+  cache_config?:
+    | boolean
+    | {
+        enabled?: boolean;
+        /** Seconds. */
+        ttl?: number;
+        key_strategy?: 'exact' | 'normalized' | 'semantic_similarity';
+        similarity_threshold?: number;
+        embedder?: string;
+        namespace?: string;
+        cross_model?: boolean;
+        shadow?: boolean;
+        verify?: string;
+        force?: boolean;
+      };
   on_unsupported?: 'refuse' | 'drop';
   timeout?: number;
   extra?: Record<string, unknown>;
