@@ -53,8 +53,11 @@ def routing(router: Router) -> go.Figure:
         hovertemplate=look.safe(router.explained()) + "<extra></extra>",
     )  # fmt: skip
     if report.strong is not None:
-        figure.add_hline(y=report.asked * report.strong, line={"dash": "dash", "width": 1, "color": look.INK})
-    figure.update_xaxes(title_text="USD per 1,000 questions")
-    figure.update_yaxes(title_text="mean quality")
+        figure.add_hline(
+            y=report.asked * report.strong, line={"dash": "dash", "width": 1, "color": look.INK},
+            annotation={"text": "asked for", "font": {"size": 12}}, annotation_position="top right",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="USD per 1,000 questions", tickprefix="$")
+    figure.update_yaxes(title_text="mean quality", tickformat=".0%")
     look.legend(figure)
     return figure
