@@ -551,7 +551,7 @@ with lab.Client(providers={"openai": {"base_url": url + "/v1", "api_key": "emula
     lab.infer("warm up", model="gpt-4o", client=client, progress=False)  # imports take longer than the whole race
     print("ready", flush=True)
     sys.stdin.readline()
-    found = lab.batch([f"{name} {n}" for n in range(30)], "{text}", model="gpt-4.1-mini", client=client, progress=False, rpm=12)
+    found = lab.batch([f"{name} {n}" for n in range(40)], "{text}", model="gpt-4.1-mini", client=client, progress=False, rpm=12)
     print(json.dumps(int(found["response"].notna().sum())))
 """
 
@@ -565,12 +565,13 @@ def test_two_processes_with_one_key_share_one_ceiling(emu, tmp_path):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     both = [subprocess.Popen([*command, name], **pipes) for name in ("one", "two")]
     ready = [process.stdout.readline() for process in both]
-    for process in both:
+    for process, name in zip(both, ("one", "two"), strict=True):
         process.stdin.write("go\n")
         process.stdin.flush()
+        emu.log.wait_for(lambda log, name=name: log.arrivals(name), 30)
     said = [json.loads(process.communicate(timeout=50)[0]) for process in both]
 
-    assert (ready, said) == (["ready\n"] * 2, [30, 30])
+    assert (ready, said) == (["ready\n"] * 2, [40, 40])
     arrivals = [entry for entry in emu.log.arrivals() if entry.prompt != "warm up"]
     assert most_in_a_window(sent(path), WINDOW) <= 12
     overlap = [entry.prompt[:3] for entry in arrivals]
