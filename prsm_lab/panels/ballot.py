@@ -73,22 +73,5 @@ def scores(votes: Iterable[Vote]) -> dict[str, float]:
     return {answer: won[answer] / seen[answer] for answer in won}
 
 
-def standings(votes: Iterable[Vote], ways: Mapping[str, str]) -> dict[str, tuple[float, int]]:
-    """Return each variant's share of won comparisons, and their number.
-
-    Args:
-        votes: What was judged.
-        ways: Id of an answer → its variant.
-    """
-    points: dict[str, float] = {}
-    seen: Counter[str] = Counter()
-    for vote in votes:
-        for side, answer in (("a", vote.a), ("b", vote.b)):
-            way = ways[answer]
-            seen[way] += 1
-            points[way] = points.get(way, 0.0) + _points(vote, side)
-    return {way: (points[way] / seen[way], seen[way]) for way in points}
-
-
 def _points(vote: Vote, side: str) -> float:
     return 0.5 if vote.winner == "tie" else 1.0 if vote.winner == side else 0.0

@@ -1,10 +1,12 @@
 """Answers side by side, row by row, and blind votes on them: the state of `panels.compare`. `compare.js` shows it.
 
-While somebody votes, names are hidden and so is who leads: what one knows colours what one sees.
+While somebody votes, names are hidden and so is who leads: what one knows colours what one sees. How far apart the
+variants are is shown without names.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import secrets
 import time
@@ -17,7 +19,7 @@ from prsm_lab.engine import portal
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.frames import marking, reading
 from prsm_lab.frames.side import side_by_side
-from prsm_lab.panels import ballot, still
+from prsm_lab.panels import ballot, ranks, still
 from prsm_lab.panels.panel import Panel
 from prsm_lab.types import Vote, Winner
 
@@ -65,6 +67,7 @@ class ComparePanel(Panel):
         self.labels, self._inputs, self._rows = _read(results, self._known)
         self._reference = _reference(self._inputs, reference)
         self._ways = {answer.id: answer.label for row in self._rows for answer in row if answer.id}
+        self._seats = _seats(results, self._known, self._rows)
         self._votes: list[Vote] = portal.call(self._ballots.on(self._ways)) if self._ballots else []
         if self._ballots is None:
             self.notice = "A share server keeps no votes: they stay in this notebook, in panel.verdicts()."
@@ -76,6 +79,7 @@ class ComparePanel(Panel):
         self._pair: ballot.Pair | None = None
         self._since = time.monotonic()
         self._last: JSON | None = None
+        self._ranks = ranks.ranked(self._votes, self._seats)
 
     # ------------------------------------------------------------------------------------------------ walking
 
@@ -127,6 +131,8 @@ class ComparePanel(Panel):
     def vote_blind(self, on: bool) -> None:
         """Begin to vote, or go back to walking."""
         self.blind, self._last = on, None
+        if on:  # while somebody reads the first pair, so that the first vote need not wait for it
+            portal.begin(asyncio.to_thread(ranks.warm))
         self._draw()
 
     def vote(self, winner: Winner) -> None:
@@ -165,6 +171,7 @@ class ComparePanel(Panel):
     def _draw(self) -> None:
         self._pair = ballot.next_pair(self._judgeable(), self._votes) if self.blind else None
         self._since = time.monotonic()
+        self._ranks = ranks.ranked(self._votes, self._seats)  # on this thread: the portal's loop, which draws, is all's
         self.changed()
 
     def _judgeable(self) -> list[dict[str, str]]:
@@ -216,21 +223,17 @@ class ComparePanel(Panel):
 
     def snapshot(self) -> JSON:
         """All that is shown: one row, or one pair."""
-        standings = {} if self.blind and self._pair else ballot.standings(self._votes, self._ways)
         return {
             "filter": self._filter, "filters": list(FILTERS), "at": self._at, "n": len(self._order),
             "rows": len(self._rows), "row": self._shown_row(), "blind": self.blind, "pair": self._shown_pair(),
             "last": self._last, "votes": len(self._votes), "notice": self.notice,
-            "standings": [
-                {"label": way, "share": share, "n": n}
-                for way, (share, n) in sorted(standings.items(), key=lambda one: -one[1][0])
-            ],
+            **ranks.page(self._ranks, named=not (self.blind and self._pair)),
         }  # fmt: skip
 
     def html(self) -> str:
         """The first rows as a table, and how the votes stand."""
         shown = [self._described(n) for n in self._order[: still.ROWS]]
-        return still.comparison(shown, len(self._rows), ballot.standings(self._votes, self._ways), len(self._votes))
+        return still.comparison(shown, len(self._rows)) + still.standings(self._ranks)
 
     def __repr__(self) -> str:
         return f"<ComparePanel {len(self._rows)} rows × {len(self.labels)} variants, {len(self._votes)} votes>"
@@ -294,6 +297,17 @@ def _read(results: pd.DataFrame, known: reading.Reading) -> tuple[list[str], pd.
             for label in labels
         ])  # fmt: skip
     return labels, inputs, rows
+
+
+def _seats(results: pd.DataFrame, known: reading.Reading, rows: list[list[Answer]]) -> dict[str, ranks.Seat]:
+    """Each answer's row and variant: samples of one are one."""
+    variants = dict(zip(known.labels(results), known.without_samples().labels(results), strict=True))
+    made: dict[str, ranks.Seat] = {}
+    for n, row in enumerate(rows):
+        for answer in row:
+            if answer.id:
+                made.setdefault(answer.id, ranks.Seat(n, variants[answer.label]))
+    return made
 
 
 def _value(cell: Any) -> Any:

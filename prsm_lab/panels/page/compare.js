@@ -21,6 +21,27 @@ function answerOf(answer, act, marks) {
     h('div', { className: 'soft figures' }, figures.join(' · ')));
 }
 
+/** A strength with its sign; nought has none. */
+function signed(value) {
+  const written = Math.abs(value).toFixed(2);
+  return written === '0.00' ? written : `${value < 0 ? '−' : '+'}${written}`;
+}
+
+/** A point on its whisker, over a line at the average strength. */
+function whiskerOf(one, zero) {
+  if (!one.drawn) return h('span', { className: 'soft' }, 'interval not known yet');
+  const [start, at, end] = one.drawn.map((place) => place * 100);
+  return h('div', { className: 'track', 'aria-hidden': 'true' }, h('i', { className: 'zero', style: `left:${zero * 100}%` }),
+    h('i', { className: 'whisker', style: `left:${start}%;width:${end - start}%` }), h('i', { className: 'point', style: `left:${at}%` }));
+}
+
+function standingOf(one, zero) {
+  const figures = [signed(one.strength), one.drawn && h('span', { className: 'soft' }, ` ${signed(one.low)} to ${signed(one.high)}`)];
+  const counts = known(one.n) ? [h('td', { className: 'n' }, `${count(one.wins)} / ${count(one.ties)} / ${count(one.losses)}`), h('td', { className: 'n' }, count(one.n))] : [];
+  return h('tr', {}, h('td', { className: 'n place' }, one.place), known(one.label) ? h('th', { scope: 'row', className: 'variant' }, one.label) : null, h('td', { className: 'drawn' }, whiskerOf(one, zero)),
+    h('td', { className: 'n' }, figures), h('td', { className: 'n' }, `${(one.share * 100).toFixed(0)} %`), counts);
+}
+
 const panel = {
   draw(root, first, act) {
     root.classList.add('prsm-compare');
@@ -41,9 +62,12 @@ const panel = {
     const votes = h('div', { className: 'row votes' }, ...VOTES.map(([winner, text, key]) => h('button', { onclick: () => act('vote', { winner }), title: `Key ${key}` }, text, h('kbd', {}, key))),
       h('button', { className: 'quiet push', title: 'Key u', onclick: () => act('undo') }, 'undo'));
     const last = h('div', { className: 'soft last', role: 'status' });
+    const told = h('p', { className: 'told', role: 'status' });
+    const heads = h('tr');
     const standings = h('tbody');
-    const table = h('table', { className: 'standings' }, h('thead', {}, h('tr', {}, h('th', {}, 'votes so far'), h('th', { className: 'n' }, 'won'), h('th', { className: 'n' }, 'comparisons'))), standings);
-    root.append(h('div', { className: 'row' }, walk, blind), notice, question, answers, votes, last, table);
+    const notes = h('p', { className: 'soft notes' });
+    const board = h('section', { className: 'board', 'aria-label': 'Standings' }, told, h('table', { className: 'standings' }, h('thead', {}, heads), standings), notes);
+    root.append(h('div', { className: 'row' }, walk, blind), notice, question, answers, votes, last, board);
 
     root.addEventListener('keydown', (event) => {
       if (event.target.matches('input, select, textarea') || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -80,8 +104,16 @@ const panel = {
       }
       const words = { a: `${s.last?.a} won`, b: `${s.last?.b} won`, tie: 'as good', both_bad: 'both bad' };
       say(last, [s.last && `Row ${s.last.row}: ${s.last.a} against ${s.last.b}, ${words[s.last.winner]}`, s.blind && `${count(s.votes)} votes`].filter(Boolean).join(' · '));
-      table.hidden = !s.standings.length;
-      standings.replaceChildren(...s.standings.map((one) => h('tr', {}, h('td', {}, one.label), h('td', { className: 'n' }, `${(one.share * 100).toFixed(0)} %`), h('td', { className: 'n' }, count(one.n)))));
+      const ranked = s.standings.length ? s.standings : s.nameless;
+      board.hidden = !ranked.length;
+      if (board.hidden) return;
+      say(told, s.told);
+      const named = ranked === s.standings;
+      heads.replaceChildren(h('th', { className: 'n' }, h('span', { className: 'hidden' }, 'rank')), ...(named ? [h('th', {}, 'variant')] : []), h('th', {}, 'weaker – stronger'),
+        h('th', { className: 'n', title: 'Bradley and Terry’s, with its 95 % interval' }, 'strength'), h('th', { className: 'n', title: 'Of points against the others; a tie is half of one' }, 'expected to win'),
+        ...(named ? [h('th', { className: 'n' }, 'won / tied / lost'), h('th', { className: 'n' }, 'n')] : []));
+      standings.replaceChildren(...ranked.map((one) => standingOf(one, s.zero)));
+      say(notes, s.notes.join(' '));
     }
 
     show(first);
