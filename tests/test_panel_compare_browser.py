@@ -5,26 +5,34 @@ from __future__ import annotations
 import json
 
 import pytest
-from hostile import ADDRESS, HOSTILE, harmless
+from hostile import ADDRESS, HOSTILE, Read, harmless
 from jupyter import Book, browser, needs_browser
 
 from prsm_lab import emulator
 
 pytestmark = [needs_browser, pytest.mark.timeout(180)]
 
-ASKED = """import prsm_lab as lab
-models = ['gpt-4.1-mini', 'claude-haiku-4-5', 'gpt-4o']
-results = lab.score(lab.compare('capitals', '{question}', models=models, progress=False), 'contains', reference='answer')"""
+MODELS = ["gpt-4.1-mini", "claude-haiku-4-5", "gpt-4o"]
+ASKED = f"""import prsm_lab as lab
+models = {MODELS!r}
+results = lab.score(lab.compare('capitals', '{{question}}', models=models, progress=False), 'contains', reference='answer')"""
 BAD = """mocked = lab.Client(mock_mode=True, ledger=':memory:', mock_responses={'*': {'content': 'x'}})
 found = lab.compare(texts, '{text}', models=['gpt-4', 'gpt-4o'], client=mocked, progress=False)
-found['response'] = found['text']"""
+found['response'] = found['text'] + found['model']
+found['model'] = found['model'].map({'gpt-4': texts[1], 'gpt-4o': texts[2]})"""
+DRAWN = """panel => [...panel.querySelectorAll('.standings tbody tr')].map(row => {
+  const [track, whisker, point] = ['.track', '.whisker', '.point'].map(name => row.querySelector(name).getBoundingClientRect());
+  const middle = (point.left + point.right) / 2;
+  return track.left <= whisker.left && whisker.left <= middle && middle <= whisker.right && whisker.right <= track.right
+    && whisker.width > 10 && point.height > 5 && getComputedStyle(row.querySelector('.whisker')).backgroundColor !== 'rgba(0, 0, 0, 0)';
+})"""
 TEXTS = [text.replace("\ud83d", "?") for text in HOSTILE.values()]  # a frame's text holds no lone surrogate
 CELLS = [
     ASKED,
     "panel = lab.panels.compare(results, voter='ana')\npanel",
     "panel.verdicts()[['row', 'winner', 'voter']]",
     f"texts = {TEXTS!r}\n{BAD}",
-    "hostile = lab.panels.compare(found, client=mocked)\nhostile",
+    "hostile = lab.panels.compare(found, client=mocked)\nhostile.vote_blind(True)\nhostile.vote('a')\nhostile",
     "from IPython.display import HTML\nHTML(hostile.html())",
 ]
 
@@ -45,9 +53,7 @@ def test_rows_are_walked_by_keyboard_and_voted_on_blind(book):
     book.run(1)
     panel = book.cell(1).locator(".prsm-compare")
     panel.wait_for()
-    assert [name for name in ("gpt-4.1-mini", "claude-haiku-4-5", "gpt-4o") if name in panel.inner_text()][
-        2
-    ] == "gpt-4o"
+    assert [name for name in MODELS if name in panel.inner_text()][2] == "gpt-4o"
     assert panel.locator("mark").count() > 0
     panel.focus()
     page.keyboard.press("ArrowRight")
@@ -61,17 +67,24 @@ def test_rows_are_walked_by_keyboard_and_voted_on_blind(book):
     panel.locator(".votes").wait_for()
     book.picture("compare-blind")
     assert "gpt-4o" not in panel.inner_text()
+    assert not panel.locator(".board").is_visible()
     panel.focus()
     for n, key in enumerate("abtxu", 1):
         page.keyboard.press(key)
         votes = 3 if key == "u" else n
         page.wait_for_function(
-            "n => document.querySelector('.prsm-compare .last').textContent.includes(`${n} votes`)", arg=votes
+            "n => document.querySelector('.prsm-compare .last').textContent.includes(`${n} vote`)", arg=votes
         )
     assert page.locator(".jp-Notebook .jp-Cell").count() == len(CELLS)
+    board = panel.locator(".board")
+    assert board.locator("tbody tr").count() >= 2
+    assert not [name for name in MODELS if name in board.inner_text()]
+    book.picture("compare-blind-standings")
     panel.get_by_role("button", name="Back to the rows").click()
-    panel.locator(".standings").wait_for()
+    panel.locator(".variant").first.wait_for()
     book.picture("compare-standings")
+    assert sorted(panel.locator(".variant").all_inner_texts()) == sorted(MODELS)
+    assert panel.evaluate(DRAWN) == [True] * 3
 
     book.run(2)
     assert book.output(2).count("ana") == 3
@@ -79,6 +92,7 @@ def test_rows_are_walked_by_keyboard_and_voted_on_blind(book):
     still = "".join(next(o["data"]["text/html"] for o in saved["cells"][1]["outputs"] if "text/html" in o["data"]))
     harmless(still.partition("</style>")[2])
     assert "3 votes" in still
+    assert panel.locator(".told").inner_text() in Read(still).text
     book.open()
     panel = book.cell(1).locator(".prsm-compare")
     panel.locator(".standings").wait_for()
@@ -99,6 +113,9 @@ def test_hostile_rows_and_answers_run_nothing(book):
         book.run(n)
     panel = book.cell(4).locator(".prsm-compare")
     panel.wait_for()
+    assert panel.locator(".board").is_visible()
+    panel.get_by_role("button", name="Back to the rows").click()
+    assert set(panel.locator(".variant").all_inner_texts()) == set(TEXTS[1:3])
     panel.focus()
     for n in range(1, len(HOSTILE)):
         page.keyboard.press("ArrowRight")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pandas as pd
 
+from prsm_lab import render
 from prsm_lab.frames.ranking import leaderboard
 from prsm_lab.types.shown import counted
 
@@ -18,11 +19,13 @@ LEAST: Final = 1e-6
 """An interval that is not this wide is none: votes that cancel each other row by row leave a robust error of nought."""
 NAMED: Final = 3
 """Variants that a sentence names; of more it gives the number."""
+LONGEST: Final = 48
+"""Characters of a name in a sentence."""
 SPARE: Final = 0.04
 """Of the drawing's width, left free at both its ends."""
 HOW: Final = (
-    "Strengths are Bradley and Terry's, 0 is the average; “both bad” counts as a tie. The 95 % intervals hold for a "
-    "number of votes settled beforehand: to stop as soon as they part flatters the leader."
+    "Bradley-Terry strengths, 0 is the average; both bad is a tie. The 95 % intervals hold for a number of votes "
+    "settled beforehand: to stop as soon as they part flatters the leader."
 )
 
 
@@ -117,20 +120,24 @@ def said(ranks: Ranks, *, named: bool = True) -> str:
         return ""
     so_far = counted(ranks.votes, "vote")
     lead = ranks.rows[0]
-    ahead = [rank.label for rank in ranks.rows if rank.place == 1]
+    ahead = [_short(rank) for rank in ranks.rows if rank.place == 1]
     unknown = "" if lead.low is not None else "; no interval is known yet"
     if len(ahead) > 1:
         return f"{_listed(ahead, named, 'variants')} are level{unknown}: {so_far}, more are needed."
-    who = lead.label if named else "One"
+    who = _short(lead) if named else "One"
     if lead.low is None:
         return f"{who} leads{unknown}: {so_far}, more are needed."
-    near = [rank.label for rank in ranks.rows[1:] if rank.high is None or rank.high >= lead.low]
+    near = [_short(rank) for rank in ranks.rows[1:] if rank.high is None or rank.high >= lead.low]
     if not near:
         return f"{who} leads; its interval is clear of all others: {so_far}."
     whose = f"those of {_listed(near, named, 'others')}"
     if len(near) == 1:
         whose = f"{near[0]}'s" if named else "another's"
     return f"{who} leads; its interval still overlaps {whose}: {so_far}, more are needed."
+
+
+def _short(rank: Rank) -> str:
+    return render.line(rank.label, longest=LONGEST)
 
 
 def _listed(names: Sequence[str], named: bool, kind: str) -> str:
@@ -152,7 +159,8 @@ def notes(ranks: Ranks, *, named: bool = True) -> list[str]:
     lent = (
         "Wins and losses do not link all variants yet: each is lent half a win and half a loss, and figures will move."
     )
-    open_ = f"Not judged yet: {', '.join(ranks.unjudged) if named else len(ranks.unjudged)}."
+    names = ", ".join(render.line(name, longest=LONGEST) for name in ranks.unjudged)
+    open_ = f"Not judged yet: {names if named else len(ranks.unjudged)}."
     return [HOW, *([lent] if ranks.lent else []), *([open_] if ranks.unjudged else [])]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prsm_lab import render
 from prsm_lab.panels import ranks
-from prsm_lab.types.shown import counted, money
+from prsm_lab.types.shown import money
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,9 +174,9 @@ def standings(found: ranks.Ranks) -> str:
         "strength, 95 % interval",
         "expected to win",
         "won / tied / lost",
-        counted(found.votes, "vote"),
+        "n",
     )
-    told = f"<p><strong>{render.escaped(ranks.said(found))}</strong></p>"
+    told = f'<p style="overflow-wrap:anywhere"><strong>{render.escaped(ranks.said(found))}</strong></p>'
     return told + table(headings, rows) + f'<p style="{SOFT}">{render.escaped(" ".join(ranks.notes(found)))}</p>'
 
 

@@ -36,7 +36,7 @@ function whiskerOf(one, zero) {
 }
 
 function standingOf(one, zero) {
-  const figures = [signed(one.strength), one.drawn && h('span', { className: 'soft' }, ` ${signed(one.low)} to ${signed(one.high)}`)];
+  const figures = [signed(one.strength), one.drawn && h('span', { className: 'soft range' }, `${signed(one.low)} to ${signed(one.high)}`)];
   const counts = known(one.n) ? [h('td', { className: 'n' }, `${count(one.wins)} / ${count(one.ties)} / ${count(one.losses)}`), h('td', { className: 'n' }, count(one.n))] : [];
   return h('tr', {}, h('td', { className: 'n place' }, one.place), known(one.label) ? h('th', { scope: 'row', className: 'variant' }, one.label) : null, h('td', { className: 'drawn' }, whiskerOf(one, zero)),
     h('td', { className: 'n' }, figures), h('td', { className: 'n' }, `${(one.share * 100).toFixed(0)} %`), counts);
@@ -103,14 +103,14 @@ const panel = {
         answers.replaceChildren(...(s.row ? s.row.answers.map((answer) => answerOf(answer, act, marks)) : []));
       }
       const words = { a: `${s.last?.a} won`, b: `${s.last?.b} won`, tie: 'as good', both_bad: 'both bad' };
-      say(last, [s.last && `Row ${s.last.row}: ${s.last.a} against ${s.last.b}, ${words[s.last.winner]}`, s.blind && `${count(s.votes)} votes`].filter(Boolean).join(' · '));
+      say(last, [s.last && `Row ${s.last.row}: ${s.last.a} against ${s.last.b}, ${words[s.last.winner]}`, s.blind && `${count(s.votes)} vote${s.votes === 1 ? '' : 's'}`].filter(Boolean).join(' · '));
       const ranked = s.standings.length ? s.standings : s.nameless;
       board.hidden = !ranked.length;
       if (board.hidden) return;
       say(told, s.told);
       const named = ranked === s.standings;
       heads.replaceChildren(h('th', { className: 'n' }, h('span', { className: 'hidden' }, 'rank')), ...(named ? [h('th', {}, 'variant')] : []), h('th', {}, 'weaker – stronger'),
-        h('th', { className: 'n', title: 'Bradley and Terry’s, with its 95 % interval' }, 'strength'), h('th', { className: 'n', title: 'Of points against the others; a tie is half of one' }, 'expected to win'),
+        h('th', { className: 'n', title: 'On a log scale, with its 95 % interval' }, 'strength'), h('th', { className: 'n', title: 'Of points against the others; a tie is half of one' }, 'expected to win'),
         ...(named ? [h('th', { className: 'n' }, 'won / tied / lost'), h('th', { className: 'n' }, 'n')] : []));
       standings.replaceChildren(...ranked.map((one) => standingOf(one, s.zero)));
       say(notes, s.notes.join(' '));
