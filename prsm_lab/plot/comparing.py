@@ -82,7 +82,9 @@ def _panes(drawn: dict[str, list[Line]]) -> go.Figure:
     """One pane a score, each as high as its lines need, its name above it where there are several."""
     from plotly.subplots import make_subplots
 
-    heights = [46 * (len(lines) + 0.4) for lines in drawn.values()] or [100.0]
+    heights = [
+        look.pitch(look.wrapped(one.name) for one in lines) * (len(lines) + 0.4) for lines in drawn.values()
+    ] or [100.0]
     high = sum(heights) + GAP * (len(heights) - 1)
     several = len(drawn) > 1
     figure = make_subplots(

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-WRITTEN: Final = 12
+WRITTEN: Final = 8
 """Variants up to which each cell has its figure; of more it is told when one points at it."""
+ABREAST: Final = 48
+"""Characters of names that stand side by side below a matrix."""
 SCALE: Final = ((0, look.COLOURS[2]), (0.5, "#e9ebef"), (1, look.COLOURS[0]))
 """Opaque: what is written on it is read on any page."""
 STRONG: Final = 0.42
@@ -84,9 +86,13 @@ def wins(verdicts: pd.DataFrame, score: str | None = None) -> go.Figure:
             if cell is not None:
                 _write(figure, cell, n, m)
     ticks = {"tickvals": list(range(len(order))), "showgrid": False, "ticks": "", "ticklabelstandoff": 8}
-    figure.update_xaxes(ticktext=[look.wrapped(label) for label in labels], side="bottom", **ticks)
-    figure.update_yaxes(ticktext=[look.wrapped(label) for label in labels], autorange="reversed", **ticks)
-    figure.update_layout(height=min(1100, 230 + 62 * len(order)))
+    heads, rows = labels, [look.wrapped(label) for label in labels]
+    if sum(map(len, labels)) > ABREAST:  # names that do not fit side by side would be turned, and lie on each other
+        heads = [str(n) for n in range(1, len(labels) + 1)]
+        rows = [f"{row}  <b>{n}</b>" for n, row in zip(heads, rows, strict=True)]
+    figure.update_xaxes(ticktext=heads, side="bottom", **ticks)
+    figure.update_yaxes(ticktext=rows, autorange="reversed", **ticks)
+    figure.update_layout(height=min(1100, 230 + max(62, look.pitch(rows)) * len(order)))
     return figure
 
 

@@ -60,18 +60,15 @@ def timeline(results: pd.DataFrame, *, client: Client | None = None) -> go.Figur
         return look.empty(figure, "Nothing to draw: nothing of this was asked, or the ledger does not know when.")
     _flying(figure, knocks, starts, ends)
     _failed(figure, knocks, ends, prompts)
-    unpriced = _spent(figure, knocks, ends)
-    if unpriced:
-        text = f" · {counted(unpriced, 'answer')} of unknown cost left out</span>"
-        figure.update_layout(title_text=figure.layout.title.text.removesuffix("</span>") + text)
-    figure.update_xaxes(type="date")
+    _head(figure, known, knocks, unpriced=_spent(figure, knocks, ends))
+    figure.update_xaxes(type="date", nticks=5, tickangle=0)
     if pauses := _pauses(starts, ends):
         _cut(figure, pauses, starts.min())
     figure.update_xaxes(title_text="time (UTC)", row=3, col=1)
     figure.update_yaxes(title_text="in flight", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text="USD so far", tickprefix="$", rangemode="tozero", row=3, col=1)
-    look.legend(figure)
-    figure.update_layout(height=600, legend_y=1, legend_x=1.02, legend_yanchor="top", margin_b=68)
+    figure.update_layout(height=600)
+    look.legend(figure, height=600)
     return figure
 
 
@@ -84,14 +81,16 @@ def _known(results: pd.DataFrame, client: Client | None) -> tuple[pd.DataFrame, 
     return found, dict(zip(bad, hover.rows(results.iloc[bad]), strict=True))
 
 
-def _head(figure: go.Figure, known: pd.DataFrame, knocks: pd.DataFrame) -> None:
+def _head(figure: go.Figure, known: pd.DataFrame, knocks: pd.DataFrame, unpriced: int = 0) -> None:
     questions = knocks["inference_id"].nunique()
     timeless = known["inference_id"].nunique(dropna=False) - questions
     failed = int(knocks["error_code"].notna().sum())
     note = f"{counted(len(knocks), 'attempt')} at {counted(questions, 'question')}, {failed:,} failed"
     note += f" · {timeless:,} from the cache or not sent" if timeless else ""
     played = "served_model" in known and known["served_model"].str.startswith("simulated/").fillna(False).any()
-    look.frame(figure, "Timeline", note + (" · simulated answers" if played else ""))
+    note += " · simulated answers" if played else ""
+    note += f" · {counted(unpriced, 'answer')} of unknown cost left out" if unpriced else ""
+    look.frame(figure, "Timeline", note)
 
 
 def _flying(figure: go.Figure, knocks: pd.DataFrame, starts: Any, ends: Any) -> None:
@@ -161,9 +160,9 @@ def _failed(figure: go.Figure, knocks: pd.DataFrame, ends: Any, prompts: dict[in
         about = f"<br>{prompts[int(row)]}" if not pd.isna(row) and int(row) in prompts else ""
         told.append(f"<b>{look.short(str(code))}</b> {look.short(str(model))}<br>{hover.folded(error, 200)}{about}")
     figure.add_scatter(
-        x=when, y=[look.short(str(code)) for code in part["error_code"]], mode="markers", name="failed attempt",
+        x=when, y=[look.wrapped(look.short(str(code)), 24) for code in part["error_code"]], mode="markers",
         marker={"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": look.COLOURS[2]}}, hovertext=told,
-        hovertemplate="%{hovertext}<extra></extra>", row=2, col=1, showlegend=False,
+        hovertemplate="%{hovertext}<extra></extra>", row=2, col=1, showlegend=False, name="failed attempt",
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import textwrap
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from prsm_lab import render
@@ -10,7 +12,7 @@ from prsm_lab.frames import reading
 from prsm_lab.types.shown import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
     import plotly.graph_objects as go
@@ -29,6 +31,12 @@ PALE: Final = "#f2f4f7"
 """What is written on an opaque ground is read on any page: on the dark one 14:1."""
 CLEAR: Final = "rgba(0,0,0,0)"
 LONGEST_LABEL: Final = 80
+PARTED: Final = 30
+"""Characters from which on a label stands on lines of its own."""
+WIDE: Final = 34
+"""Characters of a line beside an axis: half of a narrow notebook is left for what is drawn."""
+NOTE: Final = 96
+"""Characters of a line below the title; there is room for two."""
 POINTS: Final = 2_000
 """Marks per trace; more are not told apart on a screen."""
 DECADES: Final = 100.0
@@ -53,7 +61,7 @@ def variants(results: pd.DataFrame) -> list[Variant]:
     for n, name in enumerate(dict.fromkeys(labels)):
         part = results[[label == name for label in labels]]
         shown = short(name) + (" (simulated)" if reading.of(part).simulated else "")
-        if any(shown == other.label for other in made):
+        if any(wrapped(shown) == wrapped(other.label) for other in made):  # on an axis they are told by that
             shown += f" #{n + 1}"
         made.append(Variant(shown, *dress_of(n), part))
     return made
@@ -86,10 +94,25 @@ def titled(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def wrapped(label: str) -> str:
-    """Return a long label on two lines, parted behind the model's name."""
-    head, dot, rest = label.partition(" · ")
-    return f"{head}<br>{rest}" if dot and len(label) > 30 else label
+def wrapped(label: str, width: int = WIDE) -> str:
+    """Return a safe label on lines of bearable width: parted behind the model's name, then wherever it must be.
+
+    >>> wrapped("gpt-4 · careful"), wrapped("claude-haiku-4-5 · temperature=0.7 · careful")
+    ('gpt-4 · careful', 'claude-haiku-4-5<br>temperature=0.7 · careful')
+    """
+    whole = html.unescape(label)  # an entity is one character, and is not parted
+    head, dot, rest = whole.partition(" · ")
+    parts = [head, rest] if dot and len(whole) > PARTED else [whole]
+    return "<br>".join(safe(line) for part in parts for line in _lines(part, width) or [part])
+
+
+def _lines(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, drop_whitespace=True, break_on_hyphens=False)
+
+
+def pitch(labels: Iterable[str]) -> int:
+    """Return the pixels from line to line that wrapped labels need."""
+    return max([46, *(19 * (label.count("<br>") + 1) + 8 for label in labels)])
 
 
 def seconds(value: float) -> str:
@@ -159,8 +182,9 @@ def template() -> go.layout.Template:
 
 
 def frame(figure: go.Figure, title: str, note: str) -> None:
-    """Give a figure the look, its title and a line below it; both are safe already."""
-    small = f"<span style='font-size:13px;color:{INK}'>{note}</span>"
+    """Give a figure the look, its title and a note below it, of two lines at most; both are safe already."""
+    lines = textwrap.wrap(html.unescape(note), NOTE, max_lines=2, placeholder=" …", break_on_hyphens=False)
+    small = f"<span style='font-size:13px;color:{INK}'>{'<br>'.join(map(safe, lines))}</span>"
     figure.update_layout(template=template(), title={"text": f"<b>{title}</b><br>{small}", "pad": {"l": 14, "t": 18}})
 
 
@@ -193,18 +217,24 @@ def beside(figure: go.Figure, x: float, line: int, text: str, colour: str) -> No
     )
 
 
-def lines(figure: go.Figure, n: int) -> None:
+def lines(figure: go.Figure, labels: Sequence[str]) -> None:
     """Make room for one line a variant, by name: names that look like numbers are names too."""
-    figure.update_layout(height=150 + 46 * max(1, n))
+    names = [wrapped(label) for label in labels]
+    figure.update_layout(height=150 + pitch(names) * max(1, len(names)))
     figure.update_yaxes(type="category", showgrid=False, ticklabelstandoff=10)
 
 
-def legend(figure: go.Figure) -> None:
-    """Put the legend at the right, or below where the names are long."""
-    shown: dict[str, Any] = {"x": 1.02, "y": 1, "font": {"size": 13}, "itemsizing": "constant"}
+def legend(figure: go.Figure, height: int = 448) -> None:
+    """Put the legend at the right, or below where the names are long.
+
+    Args:
+        figure: What it belongs to.
+        height: The figure's, without a legend below it.
+    """
+    shown: dict[str, Any] = {"x": 1.02, "y": 1, "font": {"size": 13}, "itemsizing": "constant", "tracegroupgap": 0}
     named = [trace.name for trace in figure.data if trace.name and trace.showlegend is not False]
     if max(map(len, named), default=0) > 34:
         below = 20 * len(named)
-        shown |= {"x": 0, "y": -78 / 294, "yanchor": "top"}
-        figure.update_layout(height=448 + below, margin={"b": 68 + below})
+        shown |= {"x": 0, "y": -78 / (height - 154), "yanchor": "top"}
+        figure.update_layout(height=height + below, margin={"b": 68 + below})
     figure.update_layout(showlegend=True, legend=shown)

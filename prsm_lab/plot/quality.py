@@ -66,7 +66,7 @@ def scores(results: pd.DataFrame, score: str | None = None) -> go.Figure:
     look.dress(figure, results, f"{look.titled(look.words(column))} by variant", "mean with 95 % interval")
     if not known:
         return look.empty(figure, f"Nothing to draw: no row has a score {look.words(column)}.")
-    look.lines(figure, len(known))
+    look.lines(figure, [variant.label for variant, _ in known])
     figure.update_xaxes(tickformat=ticks)
     if ticks:
         figure.update_xaxes(range=[0, 1.12], tickvals=[0, 0.2, 0.4, 0.6, 0.8, 1])

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 FEW_DAYS: Final = 10
 """Each has its name."""
+FEW_NAMES: Final = 4
+"""They stand side by side."""
+NARROW: Final = 18
+"""Characters of a line below a bar."""
 DAY_MS: Final = 86_400_000
 
 
@@ -53,10 +57,23 @@ def usage(figures: pd.DataFrame) -> go.Figure:
         few = {"dtick": DAY_MS} if len(figures) and _days(names) <= FEW_DAYS else {}
         figure.update_xaxes(type="date", tickformat="%b %-d", **few)
     else:
-        figure.update_xaxes(type="category")
+        figure.update_xaxes(
+            type="category", tickvals=list(range(len(names))), ticktext=[_below(name) for name in names]
+        )
+        figure.update_xaxes(tickangle=0 if len(names) <= FEW_NAMES else -90)
+        most = max((len(name) for name in names), default=0)
+        figure.update_layout(height=448 if len(names) <= FEW_NAMES else 448 + 7 * min(most, 2 * NARROW))
+    if not names:
+        return look.empty(figure, "Nothing to draw: nothing was asked.")
     figure.update_yaxes(title_text="USD", tickprefix="$", row=1, col=1)
     figure.update_yaxes(title_text="requests", row=2, col=1)
     return figure
+
+
+def _below(name: str) -> str:
+    """A name below its bar, on three lines at most; a longer one is told when one points at the bar."""
+    lines = look.wrapped(name, NARROW).split("<br>")
+    return "<br>".join(lines[:3]) + ("…" if len(lines) > 3 else "")
 
 
 def _days(names: list[str]) -> int:

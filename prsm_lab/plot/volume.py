@@ -58,8 +58,8 @@ def tokens(results: pd.DataFrame) -> go.Figure:
     counted = [(variant, [_mean(variant.part, side) for side in SIDES]) for variant in look.variants(results)]
     known = [one for one in counted if any(mean.whole is not None for mean in one[1])]
     known.sort(key=lambda one: -sum(mean.whole or 0.0 for mean in one[1]))  # the fewest on top
-    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06)
-    look.dress(figure, results, "Tokens", "mean per answer; hatched: prompt from the cache, reasoning in completions")
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.1)
+    look.dress(figure, results, "Tokens", "mean per answer; hatched: from the cache, reasoning")
     if not known:
         return look.empty(figure, "Nothing to draw: of no answer the tokens are known.")
     for col, side in enumerate(SIDES, 1):
@@ -69,13 +69,13 @@ def tokens(results: pd.DataFrame) -> go.Figure:
             draw = _points if spread else _bars
             draw(figure, variant, side, means[col - 1], col)
             _figure(figure, means[col - 1], line, col, variant.colour, spread=spread)
-        figure.update_xaxes(title_text=f"{side.name} tokens per answer", col=col)
+        figure.update_xaxes(title={"text": f"{side.name} tokens per answer", "font": {"size": 12}}, col=col)
         if spread:
             figure.update_xaxes(type="log", dtick=1, col=col)
         else:
             most = max((whole for whole in wholes if whole is not None), default=1.0) or 1.0
             figure.update_xaxes(range=[0, 1.25 * most], col=col)
-    look.lines(figure, len(known))
+    look.lines(figure, [variant.label for variant, _ in known])
     figure.update_layout(barmode="stack")
     return figure
 
