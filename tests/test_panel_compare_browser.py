@@ -115,6 +115,7 @@ def test_hostile_rows_and_answers_run_nothing(book):
     panel.wait_for()
     assert panel.locator(".board").is_visible()
     panel.get_by_role("button", name="Back to the rows").click()
+    panel.locator(".variant").first.wait_for()
     assert set(panel.locator(".variant").all_inner_texts()) == set(TEXTS[1:3])
     panel.focus()
     for n in range(1, len(HOSTILE)):
