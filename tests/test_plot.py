@@ -243,6 +243,29 @@ def test_long_names_are_cut_and_stay_apart(frame):
     assert max(map(len, names)) < 90
 
 
+def test_a_label_and_a_note_are_parted_without_parting_what_is_escaped():
+    """An entity is one character; a note has two lines at most."""
+    assert look.wrapped("&lt;" * 40) == "&lt;" * 34 + "<br>" + "&lt;" * 6
+    assert look.wrapped("&amp;lt;") == "&amp;lt;"
+    assert look.wrapped("a model of thirty characters · b") == "a model of thirty characters<br>b"
+    figure = lab.plot.wins(pd.DataFrame({"a": [], "b": [], "winner": []}))
+    look.frame(figure, "Title", "&lt;word&gt; " * 40)
+    note = figure.layout.title.text.partition("<br>")[2]
+
+    assert note.count("<br>") == 1
+    assert note.count("&lt;word&gt;") >= 24
+    assert note.endswith(" …</span>")
+
+
+def test_names_that_do_not_fit_side_by_side_are_numbered():
+    """Below a matrix they would be turned."""
+    names = ["claude-haiku-4-5 · careful", "gpt-4.1-mini · careful"]
+    figure = lab.plot.wins(pd.DataFrame({"a": names[:1], "b": names[1:], "winner": ["a"]}))
+
+    assert figure.layout.xaxis.ticktext == ("1", "2")
+    assert [text[-8:] for text in figure.layout.yaxis.ticktext] == ["<b>1</b>", "<b>2</b>"]
+
+
 def test_a_variant_without_a_price_is_named_not_drawn_at_nought(frame):
     """Unknown is not free; nothing paid is."""
     found = lab.score(

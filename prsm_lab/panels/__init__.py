@@ -68,7 +68,8 @@ def compare(
 ) -> ComparePanel:
     """Walk through the rows of a comparison side by side, and vote on pairs without knowing who wrote what.
 
-    Votes are written to the ledger one by one: the same results find them again, in this kernel or the next.
+    Votes are written to the ledger one by one: the same results find them again, in this kernel or the next. With each
+    vote the panel shows `lab.leaderboard`'s strengths and their 95 % intervals, without names while you vote.
 
     Args:
         results: What `lab.compare`, `lab.batch` or `lab.load` returned, scored or not.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 WRITTEN: Final = 8
 """Variants up to which each cell has its figure; of more it is told when one points at it."""
-ABREAST: Final = 48
+ABREAST: Final = 40
 """Characters of names that stand side by side below a matrix."""
 SCALE: Final = ((0, look.COLOURS[2]), (0.5, "#e9ebef"), (1, look.COLOURS[0]))
 """Opaque: what is written on it is read on any page."""
