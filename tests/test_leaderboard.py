@@ -134,3 +134,15 @@ def test_what_is_no_vote_is_refused(compared):
         lab.leaderboard([{"a": 1}], compared)
     with pytest.raises(errors.InvalidRequestError, match="none is on these results"):
         lab.leaderboard([vote("inf_x", "inf_y", "a")], compared)
+
+
+def test_verdicts_that_cancel_in_every_row_are_no_certainty():
+    """Two voters who always disagree: the interval is the one of as many votes, not of no width."""
+    both = pd.DataFrame({"row": [n // 2 for n in range(60)], "a": "x", "b": "y", "winner": ["a", "b"] * 30})
+
+    found = lab.leaderboard(both)
+
+    assert found["strength"].tolist() == pytest.approx([0, 0], abs=1e-9)
+    alone = lab.leaderboard(both.drop(columns="row"))
+    assert found[["low", "high"]].to_numpy().tolist() == alone[["low", "high"]].to_numpy().tolist()
+    assert (found["high"] - found["low"] > 0.3).all()

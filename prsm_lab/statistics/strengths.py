@@ -19,6 +19,8 @@ PRIOR: Final = 0.5
 """Wins and losses against an average stranger that each player is lent where verdicts alone fix no strengths."""
 ROWS_PER_PLAYER: Final = 10
 """From so many clusters a player on, errors are robust against verdicts of one cluster agreeing."""
+EMPTY: Final = 1e-9
+"""A robust variance below this share of the model's is none."""
 MOST_STEPS: Final = 200
 POINTS: Final = np.array([1.0, 0.5, 0.0])
 """Of the first of a pair, for a win, a tie and a loss."""
@@ -175,14 +177,18 @@ def _climbed(game: _Game) -> Array:
 
 
 def _robust(game: _Game, at: Array, groups: NDArray[np.intp], cover: Array) -> Array:
-    """The sandwich, if there are clusters enough and any has several verdicts; else the model's own."""
+    """The sandwich, if there are clusters enough and any has several verdicts; else the model's own.
+
+    Where the verdicts of every cluster cancel, the sandwich has no filling: it would claim to know all.
+    """
     count = int(groups.max()) + 1
     if count == len(groups) or count < ROWS_PER_PLAYER * game.design.shape[1]:
         return cover
     slopes = game.slopes(at)
     sums = np.zeros((count, slopes.shape[1]))
     np.add.at(sums, groups, slopes)
-    return np.asarray(count / (count - 1) * cover @ (sums.T @ sums) @ cover, dtype=np.float64)
+    found = np.asarray(count / (count - 1) * cover @ (sums.T @ sums) @ cover, dtype=np.float64)
+    return cover if (np.diag(found) < EMPTY * np.diag(cover)).any() else found
 
 
 def _win_rates(strengths: Array, ties: float) -> Array:
