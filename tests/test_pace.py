@@ -193,14 +193,19 @@ def test_refusals_are_rare_once_a_providers_capacity_is_found(capacity):
     assert sent >= 0.8 * capacity * 1700
 
 
-def test_a_provider_that_refuses_above_its_capacity_is_rarely_asked_too_much(emu, client):
-    """Over real sockets: after settling, under 1 % of the requests come back as 429, and every row is answered."""
+def test_a_provider_that_refuses_above_its_capacity_is_rarely_asked_too_much(emu):
+    """Over real sockets: after settling, under 1 % of the requests come back as 429, and every row is answered.
+
+    While it settles a row may be refused several times: on a busy machine answers, and so places, come late. (A third
+    more at once than it takes: more would use up the retry budget there before the limit is found.)
+    """
     emu.add(Full(emu, at_once=20))
 
-    results = ask(client, 1300, max_concurrency=64)
+    with lab.Client(providers=emu.providers(), ledger=":memory:", max_retries=6) as patient:
+        results = ask(patient, 1300, max_concurrency=32)
 
     settled = emu.log.arrivals()[300:]
-    assert results["response"].notna().all()
+    assert results["error"].dropna().tolist() == []
     assert sum(entry.status == 429 for entry in settled) < 0.01 * len(settled)
 
 
