@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from prsm_lab.errors import InvalidRequestError, NotFoundError
 from prsm_lab.frames.data import missing, records
 from prsm_lab.frames.prompts import MissingValue, Template
+from prsm_lab.scorers.scorer import written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,11 +85,6 @@ def references(results: pd.DataFrame, reference: str | None) -> list[str | None]
     if reference not in results.columns:
         raise _lacking(results, reference, "reference")
     return [None if missing(value) else written(value) for value in results[reference]]
-
-
-def written(value: object) -> str:
-    """Return a cell as a person writes it: beside an empty cell pandas makes 4 a 4.0."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _templates(results: pd.DataFrame, given: Sequence[Any]) -> dict[str, Template] | None:

@@ -63,7 +63,7 @@ class Compared(Scorer, frozen=True):
 
     def one(self, response: str, reference: Any) -> float:
         """Score against one reference."""
-        raise NotImplementedError
+        raise NotImplementedError("a scorer that compares says how with one reference")  # pragma: no cover
 
     def __call__(self, response: str, reference: Any = None) -> Score:
         """Score one answer; against several references, by the one that it meets best."""
