@@ -196,13 +196,12 @@ def test_refusals_are_rare_once_a_providers_capacity_is_found(capacity):
 def test_a_provider_that_refuses_above_its_capacity_is_rarely_asked_too_much(emu):
     """Over real sockets: after settling, under 1 % of the requests come back as 429, and every row is answered.
 
-    While it settles a row may be refused several times: on a busy machine answers, and so places, come late. (A third
-    more at once than it takes: more would use up the retry budget there before the limit is found.)
+    While it settles a row may be refused several times: on a busy machine answers, and so places, come late.
     """
     emu.add(Full(emu, at_once=20))
 
     with lab.Client(providers=emu.providers(), ledger=":memory:", max_retries=6) as patient:
-        results = ask(patient, 1300, max_concurrency=32)
+        results = ask(patient, 1300, max_concurrency=64)
 
     settled = emu.log.arrivals()[300:]
     assert results["error"].dropna().tolist() == []

@@ -259,7 +259,7 @@ class Attempts:
         most = self._max_retries if routing.retry_attempts is None else routing.retry_attempts
         wait = backoff(retries, routing.backoff_multiplier, hint, random.random())
         step = decide(error, retries=retries, most=most, wait=wait, left=deadline - time.monotonic(), last=last)
-        throttled = isinstance(error, RateLimitError) and hint is not None
+        throttled = isinstance(error, RateLimitError)  # the pace has slowed down: a retry waits there, and adds no load
         if (
             step.do == "retry"
             and not throttled
