@@ -316,6 +316,113 @@ def test_where_nobody_can_verify_nothing_is_served():
             assert not ask(client, MOONS_TOO, {"verify": "cheap/x"}, model="mine/x").cached
 
 
+class Judge:
+    """A model that verifies: it says what the test knows, and remembers what it was asked."""
+
+    def __init__(self, same):
+        self.same, self.asked = same, []
+
+    def __call__(self, messages, **_):
+        pair = json.loads(messages[-1]["content"])
+        self.asked.append((pair["first"], pair["second"]))
+        said = self.same(pair["first"], pair["second"])
+        return said if isinstance(said, str) else "yes" if said else "no"
+
+
+@pytest.fixture
+def judged():
+    """A client whose cheap model finds that whatever has `tower` in it means the same."""
+    judge = Judge(lambda one, other: "tower" in one and "tower" in other)
+    with lab.Client(ledger=":memory:", providers={"mine": lambda messages, **_: "330 m", "cheap": judge}) as made:
+        made.judge = judge
+        yield made
+
+
+TOWER, TOWER_TOO, TOWER_NOT = (
+    "How tall is the famous tower in Paris?", "How tall is the well-known tower in Paris?",
+    "How tall is the famous tower in Pisa?",
+)  # fmt: skip
+
+
+def test_where_the_gate_only_doubts_the_model_decides(judged):
+    """`famous` and `well-known` are other words, which without the model is no hit."""
+    ask(judged, TOWER, model="mine/x")
+    again = ask(judged, TOWER_TOO, {"verify": "cheap/x"}, model="mine/x")
+
+    assert (again.cached, again.similar.prompt) == (True, TOWER)
+    assert judged.judge.asked == [(TOWER, TOWER_TOO)]
+    assert not ask(judged, f"{TOWER_TOO} ", model="mine/x").cached
+    assert outcomes(judged) == ["gate", "served"]
+
+
+def test_what_the_gate_is_sure_of_no_model_is_asked(judged):
+    """Another name is another question, whatever a model would say."""
+    ask(judged, TOWER, model="mine/x")
+    assert not ask(judged, TOWER_NOT, {"verify": "cheap/x"}, model="mine/x").cached
+    assert judged.judge.asked == []
+
+
+def test_a_look_up_asks_once(judged):
+    """Of several that are near: what the gate lets pass, else the nearest that it doubts."""
+    near = {"verify": "cheap/x"}
+    texts = [
+        "How tall is the tower in Paris now?",
+        "How tall is the tower in Paris today?",
+        "the height of the tower in Paris",
+    ]
+    judged.judge.same = lambda one, other: False
+    for text in texts:
+        assert not ask(judged, text, near, model="mine/x").cached
+    judged.judge.asked.clear()
+    assert not ask(judged, "What is the height of the tower in Paris?", near, model="mine/x").cached
+    assert judged.judge.asked == [("the height of the tower in Paris", "What is the height of the tower in Paris?")]
+
+
+def test_a_verifier_that_says_neither_lets_nothing_pass(judged):
+    """As a model that reasons first does, being cut at 16 tokens."""
+    judged.judge.same = lambda one, other: "Yes, if the tower is meant"
+    ask(judged, TOWER, model="mine/x")
+    assert not ask(judged, TOWER_TOO, {"verify": "cheap/x"}, model="mine/x").cached
+    with pytest.raises(errors.PRSMError, match="neither yes nor no"):
+        lab.cache.calibrate(PAIRS, verify="cheap/x", client=judged)
+
+
+PAIRS = [(TOWER, TOWER_TOO, True), (MOONS, MOONS_TOO, True), (MOONS, SATURN, False), (TOWER, TOWER_NOT, False)]
+
+
+def test_a_calibration_with_a_verifier_measures_both_together_and_pays_once(judged):
+    """Asked about what the gate lets pass or doubts; said again it costs nothing."""
+    judged.judge.same = lambda one, other: True
+    alone = lab.cache.calibrate(PAIRS)
+    both, again = (lab.cache.calibrate(PAIRS, verify="cheap/x", client=judged) for _ in range(2))
+
+    rows = [found.table.set_index("threshold").loc[0.8] for found in (alone, both, again)]
+    assert [row["hits"] for row in rows] == [1, 2, 2]
+    assert [row["false_hits"] for row in rows] == [0, 0, 0]
+    assert sorted(judged.judge.asked) == sorted([(TOWER, TOWER_TOO), (MOONS, MOONS_TOO)])
+    assert "verified by cheap/x" in repr(both)
+
+
+def test_a_threshold_that_was_measured_with_a_verifier_holds_with_it_only(judged):
+    """The gate alone keeps its own."""
+    pairs = [(f"How tall is tower {n}?", f"How tall is the tower {n}?", True) for n in range(9)]
+    pairs += [(f"How tall is tower {n}?", f"How tall is the tower {n + 1}?", False) for n in range(400)]
+    found = lab.cache.calibrate(pairs, verify="cheap/x", keep=True, client=judged)
+
+    assert found.threshold == THRESHOLDS[-1]
+    near = {"similarity_threshold": THRESHOLDS[-1]}
+    assert not ask(judged, TOWER, {**near, "verify": "cheap/x"}, model="mine/x").cached
+    with pytest.raises(errors.InvalidRequestError, match="is below"):
+        ask(judged, TOWER, near, model="mine/x")
+
+
+def test_a_calibration_whose_verifier_cannot_say_is_none(judged):
+    """Silence is no `no`: it would flatter the false hits."""
+    judged.judge.same = lambda one, other: 1 / 0
+    with pytest.warns(UserWarning, match="cannot be verified"), pytest.raises(errors.PRSMError):
+        lab.cache.calibrate(PAIRS, verify="cheap/x", client=judged)
+
+
 # ------------------------------------------------------------------------------------------------------- embedders
 
 

@@ -12,11 +12,15 @@ enabled here:
 (True, 'How many moons does Jupiter have?', 0.96)
 
 Similarity alone serves wrong answers at any threshold, so a gate reads both questions first: numbers, units, dates,
-negations, names, code and quoted texts must agree, and every word that carries meaning must have its match.
+negations, names, code and quoted texts must agree, and every word that carries meaning must have its match. It would
+rather miss ten paraphrases than serve one wrong answer; a model that verifies (`"verify": "gpt-4o-mini"`) finds most of
+those again, as it is asked where the gate only doubts.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,16 +30,18 @@ from prsm_lab.cache import within
 from prsm_lab.cache.calibrating import Calibration, measure, read
 from prsm_lab.client import default_client
 from prsm_lab.engine import portal
+from prsm_lab.engine.caches import calibration
 from prsm_lab.errors import InvalidRequestError, NotFoundError
 from prsm_lab.ledger import carrying
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
     from prsm_lab.client import Client
     from prsm_lab.engine.embedded import Embedded
+    from prsm_lab.engine.verifying import Verdict
     from prsm_lab.ledger.carrying import Carried
 
 __all__ = [
@@ -81,7 +87,8 @@ def embedder(which: Any = "minilm", *, name: str | None = None, **place: str) ->
 
 def calibrate(
     pairs: object = None, *, embedder: Any = "minilm", budget: float = 0.01, confidence: float = 0.95,
-    same: Callable[[str, str], bool] | None = None, keep: bool = False, client: Client | None = None,
+    same: Callable[[str, str], bool] | None = None, verify: str | None = None, keep: bool = False,
+    client: Client | None = None,
 ) -> Calibration:  # fmt: skip
     """Measure how often a cache by meaning would serve your questions, and how often wrongly, by threshold.
 
@@ -93,6 +100,8 @@ def calibrate(
         budget: Most false hits that are wanted, of the pairs that must not share an answer.
         confidence: With which the recommended threshold keeps the budget.
         same: Do two answers say the same? Default: they are equal but for case, blanks and punctuation.
+        verify: The model that shall verify hits; it is asked now about each pair that the gate lets pass or only
+            doubts, which is paid for once, and the threshold is one with this verifier.
         keep: From now on a threshold below the recommended one is refused in this ledger, and so is any if there is
             none; else nothing is changed.
         client: Whose ledger; default the process's client.
@@ -102,6 +111,7 @@ def calibrate(
 
     Raises:
         InvalidRequestError: If there are no pairs, or a label is missing.
+        PRSMError: If a pair cannot be verified.
 
     >>> calibrate([("How do I sort a list?", "How can I sort a list?", True)]).threshold is None
     True
@@ -119,10 +129,24 @@ def calibrate(
         labelled = read(pairs)
     if not labelled:
         raise InvalidRequestError("There are no pairs to measure on.", details={"parameter": "pairs"})
-    found = measure(labelled, vectors, name=name, budget=budget, confidence=confidence)
+    said: list[Verdict] = []
+
+    def verifies(asked: Sequence[tuple[str, str]]) -> list[bool]:
+        said.extend(portal.call(within.verdicts(_engine(client).caches, asked, str(verify))))
+        for verdict in said:
+            if verdict.fault is not None:
+                raise verdict.fault
+        return [verdict.same for verdict in said]
+
+    found = measure(
+        labelled, vectors, name=name, budget=budget, confidence=confidence, verifies=verifies if verify else None
+    )
+    costs = [verdict.cost for verdict in said]
+    paid = None if None in costs else math.fsum(cost for cost in costs if cost is not None)
+    found = dataclasses.replace(found, verify=verify, cost=paid)
     if keep:
         kept = {"threshold": found.threshold, "budget": budget, "confidence": confidence, "pairs": found.pairs}
-        portal.call(within.put(_engine(client).caches, f"calibration {name}", {**kept, "measured": time.time()}))
+        portal.call(within.put(_engine(client).caches, calibration(name, verify), {**kept, "measured": time.time()}))
     return found
 
 
@@ -136,7 +160,8 @@ def enable(
         namespace: A name of one's own; answers are found within it only.
         threshold: Least cosine; default what was measured.
         embedder: As `embedder` takes it.
-        verify: A cheap model that is asked whether both questions mean the same, before a hit is served.
+        verify: A cheap model that is asked whether both questions mean the same, before a hit is served; it also
+            decides where the gate only doubts (a word without a match), which finds far more hits.
         cross_model: May another model's answer serve?
         shadow: Write down what would have been served, and serve nothing: `hits` shows it.
         force: Also below the measured threshold.

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from prsm_lab.engine import likeness
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
     from prsm_lab.embeddings import Embedder
 
+Verifies: TypeAlias = "Callable[[Sequence[tuple[str, str]]], list[bool]]"
 THRESHOLDS: Final = tuple(n / 100 for n in range(99, 69, -1))
 
 
@@ -40,11 +41,17 @@ class Calibration:
     """The lowest that keeps the budget; None: none does, or there are too few pairs to say."""
     table: pd.DataFrame
     rejected: pd.DataFrame
-    """Pairs at least as near as the lowest threshold that the gate kept apart, with what it found."""
+    """Pairs at least as near as the lowest threshold that were kept apart, with what the gate found; `verification`
+    where the model did."""
+    verify: str | None = None
+    """The model that verified."""
+    cost: float | None = 0.0
+    """USD that its verdicts cost; None: a price is not known."""
 
     def __repr__(self) -> str:
         different = self.pairs - self.same
-        head = f"<Calibration of {self.embedder} on {self.pairs} pairs ({self.same} the same, {different} not): "
+        by = "" if self.verify is None else f" verified by {self.verify}"
+        head = f"<Calibration of {self.embedder}{by} on {self.pairs} pairs ({self.same} the same, {different} not): "
         if self.threshold is None:
             return (
                 f"{head}no threshold keeps false hits at most {self.budget:.1%} with {self.confidence:.0%} confidence; "
@@ -56,9 +63,10 @@ class Calibration:
 
 
 def measure(
-    pairs: Sequence[tuple[str, str, bool]], embedder: Embedder, *, name: str, budget: float, confidence: float
-) -> Calibration:
-    """Measure an embedder with the gate on labelled pairs.
+    pairs: Sequence[tuple[str, str, bool]], embedder: Embedder, *, name: str, budget: float, confidence: float,
+    verifies: Verifies | None = None,
+) -> Calibration:  # fmt: skip
+    """Measure an embedder with the gate on labelled pairs, and with what verifies where the gate lets pass or doubts.
 
     Args:
         pairs: Two questions, and whether they may share an answer.
@@ -66,6 +74,7 @@ def measure(
         name: What it is called.
         budget: Most false hits that are wanted, of the pairs that must not share an answer.
         confidence: Of the intervals, which are one-sided where they keep the budget.
+        verifies: Tells of pairs whether they mean the same.
     """
     import numpy as np
     import pandas as pd
@@ -75,6 +84,8 @@ def measure(
     vectors = embedder(texts)
     near = np.array([float(vectors[place[a]] @ vectors[place[b]]) for a, b, _ in pairs])
     found = [likeness.differ(a, b) for a, b, _ in pairs]
+    if verifies is not None:
+        found = _verified(pairs, near, found, verifies)
     passed = np.array([one is None for one in found], dtype=bool)
     same = np.array([label for _, _, label in pairs], dtype=bool)
     lines = [_line(t, near >= t, passed, same, confidence) for t in THRESHOLDS]
@@ -83,13 +94,22 @@ def measure(
         if not line["false_high"] <= budget:
             break
         kept.append(line["threshold"])
+    close = [n for n, why in enumerate(found) if why is not None and near[n] >= THRESHOLDS[-1]]
     rejected = pd.DataFrame(
-        [(a, b, label, n, why) for (a, b, label), n, why in zip(pairs, near, found, strict=True) if why and n >= 0.7],
-        columns=["question", "other", "same", "similarity", "differs"],
+        [(*pairs[n], near[n], found[n]) for n in close], columns=["question", "other", "same", "similarity", "differs"]
     )
     return Calibration(
         name, len(pairs), int(same.sum()), budget, confidence, min(kept, default=None), pd.DataFrame(lines), rejected
     )
+
+
+def _verified(
+    pairs: Sequence[tuple[str, str, bool]], near: Any, found: Sequence[str | None], verifies: Verifies
+) -> list[str | None]:
+    """What keeps pairs apart, where a model has a say."""
+    asked = [n for n, why in enumerate(found) if near[n] >= THRESHOLDS[-1] and (why is None or why in likeness.DOUBTS)]
+    said = dict(zip(asked, verifies([pairs[n][:2] for n in asked]), strict=True))
+    return [(None if said[n] else "verification") if n in said else why for n, why in enumerate(found)]
 
 
 def _line(threshold: float, near: Any, passed: Any, same: Any, confidence: float) -> dict[str, float]:

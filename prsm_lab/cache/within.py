@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
@@ -10,14 +11,17 @@ from prsm_lab.errors import InvalidRequestError, NotFoundError
 from prsm_lab.types import CachePolicy, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from prsm_lab.engine.caches import Caches
     from prsm_lab.engine.embedded import Embedded
+    from prsm_lab.engine.verifying import Verdict
     from prsm_lab.ledger.carrying import Carried
     from prsm_lab.ledger.lookalikes import Hit
 
+AT_ONCE: Final = 8
+"""Pairs that are verified at the same time."""
 MOST_HITS: Final = 100_000
 """The latest, of which `stats` is."""
 
@@ -32,6 +36,17 @@ async def answered(engine: Embedded) -> Any:
 async def put(caches: Caches, name: str, value: Any) -> None:
     """Set something, for every process with this ledger."""
     caches.set(name, value)
+
+
+async def verdicts(caches: Caches, pairs: Sequence[tuple[str, str]], model: str) -> list[Verdict]:
+    """Ask a model whether pairs of questions mean the same; what it said of a pair already costs nothing again."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(first: str, second: str) -> Verdict:
+        async with places:
+            return await caches.verifier.verdict(first, second, model)
+
+    return list(await asyncio.gather(*(one(*pair) for pair in pairs)))
 
 
 async def enabled(caches: Caches, namespace: str, fields: dict[str, Any]) -> None:

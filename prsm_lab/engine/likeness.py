@@ -5,7 +5,8 @@ with what they count, quoted texts, code, names, negations and words of degree m
 meaning none may be without its match; and where they are the same in another order, nobody may have changed places.
 What cannot be read as English, or is longer than an embedder takes in, agrees with nothing but itself.
 
-The first thing that differs is named, for the record of what was not served.
+The first thing that differs is named, for the record of what was not served. Some of these are doubts only (a word has
+no match that these lists know): there a model that verifies may still find the same meaning.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_LETTERS: Final = 1_000
 """A longer text is another question than every other, and is not even read."""
+DOUBTS: Final = frozenset({"added name", "degree", "kind", "tense", "modal", "word", "language"})
+"""What may differ between two ways of asking the same; the rest (numbers, names, negations, code …) may not."""
 _NEGATIONS: Final = frozenset({"not", "no", "never", "none", "neither", "nor", "without", "except", "unless"})
 _SUPPORT: Final = frozenset({"do", "does", "did"})
 _SUMS: Final = frozenset({"plus", "times", "sum", "average", "difference"})
