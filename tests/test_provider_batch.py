@@ -23,7 +23,7 @@ import prsm_lab as lab
 from prsm_lab import emulator
 from prsm_lab.catalog import prices
 from prsm_lab.emulator import Pace, Rule
-from prsm_lab.engine import bulk_plan
+from prsm_lab.engine import bulk_plan, routers, signals
 from prsm_lab.engine.remote import Remote
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.ledger import Ledger
@@ -112,6 +112,26 @@ def test_a_batch_gives_the_frame_of_real_time_at_half_price(emulate, ask, model)
     assert found["latency_ms"].isna().all(), "hours in a batch are no latency of a model"
     assert found.attrs["prsm"]["totals"]["spent_usd"] == pytest.approx(live["cost"].sum() / 2)
     assert (submissions(emu), set(billed(emu))) == (1, set(ROWS))
+
+
+def test_a_predictive_router_chooses_for_each_row_whose_batch_it_goes_to(emulate, ask):
+    """Two providers, one batch each; every row at half of its own model's price, and known to the router afterwards."""
+    weights = signals.features("easy")
+    rule = routers.Rule(kind="predictive", cheap=CHAT, strong=MESSAGES, signal="prompt", threshold=0.6)
+    router = routers.register(
+        routers.with_weights(rule, {place: 9.0 for place in weights if place < signals.BUCKETS}, 0.0)
+    )
+    rows = ["easy", "hard to say", "easy easy", "knotty"]
+    emu = emulate(seconds=0.1)
+
+    found = ask(emu, router, rows)
+    again = ask(emu, router, rows, mode="realtime")
+
+    assert found["served_model"].str.removeprefix("simulated/").tolist() == [CHAT, MESSAGES, CHAT, MESSAGES]
+    assert (submissions(emu), set(billed(emu))) == (2, set(rows))
+    live = ask(emu, router, rows, mode="realtime", fresh=True)
+    assert (found["cost"] * 2).tolist() == pytest.approx(live["cost"].tolist())
+    assert again["inference_id"].tolist() == found["inference_id"].tolist(), "paid once"
 
 
 def test_the_price_line_of_a_row_says_that_it_is_a_batchs(emulate, ask, tmp_path):
@@ -577,7 +597,7 @@ def test_nobody_submits_what_another_call_is_submitting(emulate, tmp_path, monke
 SCRIPT = """
 import os, sys
 import prsm_lab as lab
-from prsm_lab.engine import bulk_plan
+from prsm_lab.engine import bulk_plan, routers, signals
 from prsm_lab.ledger import bulk
 from prsm_lab.providers import anthropic_batches, openai_batches
 bulk_plan.PACING = bulk_plan.Pacing(first=0.02, growth=1.2, longest=0.1, settle=0.05, give_up=3.0)

@@ -213,12 +213,12 @@ def test_what_is_no_router_says_why(client, act, says):
         act(client)
 
 
-def test_a_providers_batch_asks_one_model_not_a_router(client):
-    """Nothing is sent."""
+def test_a_providers_batch_cannot_look_at_the_cheap_answer_first(client):
+    """Nothing is sent; a predictive router can go there (tests/test_provider_batch.py)."""
     router = lab.Router(rule(), REPORT)
     found = lab.batch(["a"], "{text}", model=router, mode="provider_batch", client=client, progress=False)
 
-    assert "a router asks two" in found["error"].item()
+    assert "a cascade looks at the cheap one's answer first" in found["error"].item()
 
 
 def test_a_batchs_strategy_finds_the_comparable_models_of_the_strong_one(client):

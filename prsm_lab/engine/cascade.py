@@ -33,9 +33,9 @@ async def answers(known: Known, request: Request, ask: Ask, *, live: bool) -> As
     fails after the cheap one was paid, the cheap answer comes with `fault` set: it was paid for and is none.
     """
     rule = known.rule
-    if rule.kind == "predictive":
-        trusted = rule.serves(routers.foretold(known, signals.prompt_text(request.messages)))
-        async with aclosing(ask(_to(request, rule.cheap if trusted else rule.strong), live)) as heard:
+    chosen = routers.chosen(known, request.messages)
+    if chosen is not None:
+        async with aclosing(ask(_to(request, chosen), live)) as heard:
             async for item in heard:
                 yield item
         return

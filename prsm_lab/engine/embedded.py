@@ -227,15 +227,14 @@ class Embedded:
         """Ask many questions through the providers' batches at half price; see `Bulks.run`."""
 
         def choose(request: Request) -> Choice:
-            if routers.of(request.model) is not None:
-                raise InvalidRequestError(
-                    "mode='provider_batch' asks one model; a router asks two.", details={"parameter": "mode"}
-                )
             targets, question = self._planning.of(request)
             cached = self.caches.exact(request, question, time.time()) is not None
-            return Choice(
-                self.choosing.ordered(request, targets, live=False)[0], question, request.id or new_id(), cached
-            )
+            known, asked = routers.of(request.model), request
+            if known is not None:
+                asked = msgspec.structs.replace(request, model=routers.alone(known, request.messages))
+                targets = self.choosing.candidates(asked)
+            ordered = self.choosing.ordered(asked, targets, live=False)
+            return Choice(ordered[0], question, request.id or new_id(), cached)
 
         self.check_process()
         run = Bulks(self, self._windows, self._ledger, choose, Till(self._ledger, self.budgets.shares))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,11 @@ from prsm_lab import catalog
 from prsm_lab.engine import signals
 from prsm_lab.errors import InvalidRequestError, NotFoundError
 from prsm_lab.types import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prsm_lab.types import Message
 
 PREFIX: Final = catalog.ROUTER
 Judge = Callable[[dict[str, Any]], Any]
@@ -80,17 +85,20 @@ class Known(NamedTuple):
     rule: Rule
     judge: Judge | None
     weights: dict[int, float]
+    share: float | None = None
+    """Of the questions, those that the cheap model answered on rows held out; None: nobody has tried."""
 
 
 _known: dict[str, Known] = {}
 
 
-def register(rule: Rule, judge: Judge | None = None) -> str:
+def register(rule: Rule, judge: Judge | None = None, share: float | None = None) -> str:
     """Make a rule known in this process.
 
     Args:
         rule: The rule.
         judge: Its scorer, where it has one.
+        share: Of the questions that the cheap model answers, as far as is known.
 
     Returns:
         Its name.
@@ -111,7 +119,7 @@ def register(rule: Rule, judge: Judge | None = None) -> str:
             f"This router trusts the scorer {rule.scorer!r}, a function that no file holds: pass it as scorer=.",
             details={"parameter": "scorer"},
         )
-    _known[rule.name] = Known(rule, judge, dict(rule.weights))
+    _known[rule.name] = Known(rule, judge, dict(rule.weights), share)
     return rule.name
 
 
@@ -130,6 +138,35 @@ def of(model: str) -> Known | None:
             details={"parameter": "model"},
         )
     return known
+
+
+def known_here() -> list[str]:
+    """Return the names of the routers that are known in this process."""
+    return sorted(_known)
+
+
+def chosen(known: Known, messages: Iterable[Message]) -> str | None:
+    """Return the model that a predictive router asks; None for a cascade, which only finds out by asking."""
+    if known.rule.kind == "cascade":
+        return None
+    trusted = known.rule.serves(foretold(known, signals.prompt_text(messages)))
+    return known.rule.cheap if trusted else known.rule.strong
+
+
+def alone(known: Known, messages: Iterable[Message]) -> str:
+    """Return the one model that is asked, where only one can be: in a provider's batch.
+
+    Raises:
+        InvalidRequestError: If the router is a cascade.
+    """
+    model = chosen(known, messages)
+    if model is None:
+        raise InvalidRequestError(
+            "mode='provider_batch' asks one model a question, and a cascade looks at the cheap one's answer first: ask "
+            "in real time, or make a predictive router (lab.route with signal='prompt').",
+            details={"parameter": "mode"},
+        )
+    return model
 
 
 def foretold(known: Known, text: str) -> float:

@@ -77,7 +77,7 @@ class Router(str):
     judge: routers.Judge | None
 
     def __new__(cls, rule: routers.Rule, report: Report, judge: routers.Judge | None = None) -> Self:
-        made = super().__new__(cls, routers.register(rule, judge))
+        made = super().__new__(cls, routers.register(rule, judge, _share(rule, report)))
         made.rule, made.report, made.judge = rule, report, judge
         return made
 
@@ -196,6 +196,10 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     rule: routers.Rule
     report: Report
+
+
+def _share(rule: routers.Rule, report: Report) -> float | None:
+    return 0.0 if rule.threshold is None else report.share
 
 
 def _figure(value: Figure) -> float:
