@@ -85,20 +85,20 @@ class Known(NamedTuple):
     rule: Rule
     judge: Judge | None
     weights: dict[int, float]
-    share: float | None = None
-    """Of the questions, those that the cheap model answered on rows held out; None: nobody has tried."""
+    share: tuple[float, int] | None = None
+    """Of the questions, those that the cheap model answered, and of how many; None: nobody has tried."""
 
 
 _known: dict[str, Known] = {}
 
 
-def register(rule: Rule, judge: Judge | None = None, share: float | None = None) -> str:
+def register(rule: Rule, judge: Judge | None = None, share: tuple[float, int] | None = None) -> str:
     """Make a rule known in this process.
 
     Args:
         rule: The rule.
         judge: Its scorer, where it has one.
-        share: Of the questions that the cheap model answers, as far as is known.
+        share: Of the questions, those that the cheap model answered, and of how many.
 
     Returns:
         Its name.

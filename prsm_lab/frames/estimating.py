@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from prsm_lab import ask, catalog
-from prsm_lab.catalog import prices, tokens
+from prsm_lab.catalog import hours, prices, tokens
 from prsm_lab.client import default_client
-from prsm_lab.engine import many, portal
+from prsm_lab.engine import many, portal, routers
 from prsm_lab.errors import BudgetExceededError, InvalidRequestError, NotFoundError, PRSMError
-from prsm_lab.frames import asking, forecast, prompts, sizing
+from prsm_lab.frames import asking, forecast, prompts, routed, sizing
 from prsm_lab.frames import data as rows_of
 from prsm_lab.frames.variants import Variant, columns, variants
 from prsm_lab.types import Inference, Model, Request
@@ -37,6 +37,7 @@ _FIGURES: Final = (
     "prompt_tokens_error", "completion_low", "completion_expected", "completion_high", "cost_low", "cost_expected",
     "cost_high", "cost_worst", "batch_cost_expected", "seconds_expected",
 )  # fmt: skip
+_COSTS: Final = ("cost_low", "cost_expected", "cost_high", "cost_worst")
 _SUMMED: Final = (
     "questions", "known", "prompt_tokens", "cost_low", "cost_expected", "cost_high", "cost_worst",
     "batch_cost_expected", "seconds_expected",
@@ -69,6 +70,9 @@ def estimate(
     - `seconds_expected` of wall time: the mean latency of known answers over `max_concurrency`, or what `rpm` and `tpm`
       allow, if that is longer. A provider's own limits are not in it.
     - `basis`: how the figures were got.
+
+    A router's figures are those of both its models (`frames.routed`); a model's that is paid by the hour
+    (`lab.prices.gpu_hour`) are the expected time at that rate, and no more than expected is known of them.
 
     What is not known is NA: costs without a price (warned of once a model), a high end without a limit, a time without
     an answer.
@@ -115,16 +119,17 @@ def estimate(
             made[way.prompt_name] = sizing.questions(maker, records, dedup=plan.dedup)
     study = _Study(client.engine, plan, samples, pilot)
     lines = portal.call(study.lines([(t, made[way.prompt_name]) for way, t in zip(ways, templates, strict=True)]))
-    for line in lines:
-        if line.model.price is None:
-            prices.warn_unpriced(line.model.name)
+    for model in {model.name: model for line in lines for model in line.models}.values():
+        if model.price is None and hours.rate(model.name, model.provider) is None:
+            prices.warn_unpriced(model.name)
     return _frame(ways, lines, len(table), plan)
 
 
 class _Line(NamedTuple):
     """What was found out about one variant."""
 
-    model: Model
+    models: tuple[Model, ...]
+    """One, or both of a router."""
     figures: dict[str, Any]
     pilot: dict[str, Any]
     simulated: bool
@@ -155,12 +160,18 @@ class _Study:
         if looked:
             answers = await self._engine.recall(requests, scope)
         pilot = await self._ask(requests, answers)
-        model = await _model(self._engine, template)
-        known = [answer for answer in answers if answer is not None]
-        return _Line(
-            model, self._figures(template, model, asked, answers, past, pilot), pilot,
-            any((answer.served_model or "").startswith("simulated/") for answer in known),
-        )  # fmt: skip
+        simulated = any((one.served_model or "").startswith("simulated/") for one in answers if one is not None)
+        known = routers.of(template.model)
+        ways = [routed.Leg(template.model, asked, answers, self._samples)]
+        if known is not None:
+            ways = routed.legs(known, asked, answers, self._samples)
+        models, figures = [], []
+        for way in ways:
+            one = msgspec.structs.replace(template, model=way.model)
+            models.append(await _model(self._engine, one))
+            figures.append(self._figures(one, models[-1], way, past, pilot))
+        whole = figures[0] if known is None else routed.added(known, ways, figures, len(answers))
+        return _Line(tuple(models), whole, pilot, simulated)
 
     async def _ask(self, requests: Sequence[Request], answers: list[Inference | None]) -> dict[str, Any]:
         """Ask the pilot's rows that are not known, once each, and fill their answers in."""
@@ -211,13 +222,13 @@ class _Study:
         return msgspec.structs.replace(request, routing=routing)
 
     def _figures(
-        self, template: Request, model: Model, asked: sizing.Questions, answers: Sequence[Inference | None],
-        past: Sequence[Record], pilot: Mapping[str, Any],
-    ) -> dict[str, Any]:  # fmt: skip
+        self, template: Request, model: Model, way: routed.Leg, past: Sequence[Record], pilot: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """All figures of a variant but those of the data; pure."""
+        asked, answers = way.asked, way.answers
         beside = "".join(str(part) for part in (template.options.tools, template.options.schema) if part)
-        size = _corrected(sizing.sized(asked, tokens.tokenizer(model), beside), answers, self._samples)
-        still = np.repeat(np.arange(len(asked)), self._samples)[np.array([a is None for a in answers], bool)]
+        size = _corrected(sizing.sized(asked, tokens.tokenizer(model), beside), answers, way.samples)
+        still = np.repeat(np.arange(len(asked)), way.samples)[np.array([a is None for a in answers], bool)]
         todo, limit, line, n = size.each[still], _limit(template, model), model.price, len(still)
         own = [spoken for answer in answers if answer is not None and (spoken := _spoken(answer)) is not None]
         name = f"pilot of {pilot['rows']} rows" if pilot["rows"] else "answers to these questions"
@@ -228,22 +239,37 @@ class _Study:
         low, high = (None, None) if error is None else (todo * max(0.0, 1 - error), todo * (1 + error))
         latency = forecast.typical_latency(own, others)
         bound = asked.most[still] + float(len(beside.encode("utf-8", "surrogatepass")))
-        batched = model.provider in IN_BATCHES
+        time = forecast.seconds(
+            n, latency, concurrency=self._plan.max_concurrency, rpm=self._plan.rpm, tpm=self._plan.tpm,
+            tokens=float(todo.sum()) + n * said.expected,
+        )  # fmt: skip
+        rate = hours.rate(model.name, model.provider)
+        if rate is not None:
+            line, costs = rate.line, _by_the_hour(rate, time, n, template.timeout)
+        else:
+            batched = model.provider in IN_BATCHES and error is not None
+            costs = {
+                "cost_low": None if low is None else forecast.bill(low, said.mean_low, line),
+                "cost_expected": None if error is None else forecast.bill(todo, said.expected, line),
+                "cost_high": None if high is None else forecast.bill(high, said.mean_high, line),
+                "cost_worst": forecast.worst_bill(bound, limit, line),
+                "batch_cost_expected": forecast.bill(todo, said.expected, prices.batch_line(line)) if batched else None,
+            }
         return {
             "questions": len(answers), "known": len(answers) - n, "prompt_tokens": round(float(todo.sum())),
             "prompt_tokens_error": error, "completion_low": said.low, "completion_expected": said.expected,
-            "completion_high": said.high, "cost_low": None if low is None else forecast.bill(low, said.mean_low, line),
-            "cost_expected": None if error is None else forecast.bill(todo, said.expected, line),
-            "cost_high": None if high is None else forecast.bill(high, said.mean_high, line),
-            "cost_worst": forecast.worst_bill(bound, limit, line),
-            "batch_cost_expected": forecast.bill(todo, said.expected, prices.batch_line(line))
-            if batched and error is not None else None,
-            "seconds_expected": forecast.seconds(
-                n, latency, concurrency=self._plan.max_concurrency, rpm=self._plan.rpm, tpm=self._plan.tpm,
-                tokens=float(todo.sum()) + n * said.expected,
-            ),
+            "completion_high": said.high, **costs, "seconds_expected": time,
             "basis": _basis(size, said, line, latency, pilot),
         }  # fmt: skip
+
+
+def _by_the_hour(rate: hours.Rate, seconds: float | None, asked: int, deadline: float | None) -> Mapping[str, Any]:
+    """The machine is paid while it is busy, so all questions together cost the time that they take."""
+    if not rate.usd or not asked:
+        return {**dict.fromkeys(_COSTS, 0.0), "batch_cost_expected": None}
+    worst = None if deadline is None else asked * rate.usd * deadline / hours.HOUR
+    expected = None if seconds is None else rate.usd * seconds / hours.HOUR
+    return {**dict.fromkeys(_COSTS), "cost_expected": expected, "cost_worst": worst, "batch_cost_expected": None}
 
 
 def _may_be_known(template: Request, past: Sequence[Record]) -> bool:

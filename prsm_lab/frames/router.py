@@ -198,8 +198,8 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     report: Report
 
 
-def _share(rule: routers.Rule, report: Report) -> float | None:
-    return 0.0 if rule.threshold is None else report.share
+def _share(rule: routers.Rule, report: Report) -> tuple[float, int] | None:
+    return None if rule.threshold is not None and report.share is None else (report.share or 0.0, report.held_out)
 
 
 def _figure(value: Figure) -> float:

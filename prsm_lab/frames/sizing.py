@@ -80,7 +80,7 @@ def questions(make: prompts.Maker, rows: Sequence[dict[Any, Any]], *, dedup: boo
                 continue
             seen.add(key)
         asked.append(made)
-    return _counted(asked)
+    return counted(asked)
 
 
 def _identity(asked: tuple[Message, ...]) -> Any:
@@ -89,7 +89,8 @@ def _identity(asked: tuple[Message, ...]) -> Any:
     return repr(asked)
 
 
-def _counted(asked: list[tuple[Message, ...]]) -> Questions:
+def counted(asked: list[tuple[Message, ...]]) -> Questions:
+    """Count what questions are made of; equal texts once."""
     known: dict[str, int] = {}
     places: list[int] = []
     begins: list[int] = []
