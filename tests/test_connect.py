@@ -267,7 +267,19 @@ def test_what_a_model_refuses_is_found_by_asking_it_when_that_is_wanted():
 
     assert [(one.capabilities.tools, one.capabilities.schema) for one in there.models] == [(False, True)] * 2
     assert [body["max_tokens"] for body in server.bodies] == [1, 1, 1]
-    assert any("counts tokens" in note for note in there.notes)
+    assert any("it counts tokens" in note for note in there.notes)
+
+
+def test_a_server_that_does_not_answer_a_question_says_nothing_of_its_tokens():
+    """Nor of tools: what is not known is not refused. A list that was not read took no time."""
+    with Server({"/v1/models": listing("m"), "/v1/chat/completions": lambda body: (500, {})}) as server:
+        there = lab.connect("gpu", server.url, probe="ask")
+        unread = lab.connect("gpu", server.url, probe=False, models=["m"])
+
+    assert any("whether it counts tokens is not known" in note for note in there.notes)
+    assert there.models[0].capabilities.tools
+    assert there.latency_ms > 0
+    assert unread.latency_ms is None
 
 
 # ----------------------------------------------------------------------------------------------------- ways

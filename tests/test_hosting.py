@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -173,6 +175,18 @@ def test_an_upload_that_nobody_goes_on_with_is_swept_away(store, monkeypatch):
     store.begin("new", 10, digest(b"y"))
 
     assert store.upload("old") is None
+
+
+def test_what_a_check_left_that_was_killed_is_swept_away(store, tmp_path):
+    """After a day: until then another process may be at work in it."""
+    store.begin("old", 10, digest(b"x"))
+    folder = next(tmp_path.rglob(".uploads")).parent
+    for name, hours in ((".checking-dead", 25), (".checking-alive", 1), (".gone-dead", 25)):
+        (folder / name / "files").mkdir(parents=True)
+        os.utime(folder / name, (time.time() - hours * 3600,) * 2)
+    store.begin("new", 10, digest(b"y"))
+
+    assert sorted(path.name for path in folder.glob(".*-*")) == [".checking-alive"]
 
 
 # ---------------------------------------------------------------------------------------------------- the server
@@ -718,6 +732,18 @@ def test_an_answer_ends_at_the_first_of_its_stops():
         row.step(torch.nn.functional.one_hot(torch.tensor(token), 9).float(), set())
 
     assert [item.get("text") for item in row.heard(lambda: False)] == ["one ", "two;", None]
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 1e-9, 1e-4])
+def test_a_temperature_next_to_nought_takes_the_likeliest(temperature):
+    """Scores divided by it would be infinite, and every question of the batch would fail."""
+    torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch==2.13.0")
+    from prsm_lab.hosting import batching
+
+    row = batching.Row([0], {"temperature": temperature, "max_tokens": 3}, 64, str, torch)
+    row.step(torch.tensor([5.0, 40.0, 39.0]), set())
+
+    assert row.ids == [0, 1]
 
 
 def test_questions_are_answered_together():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from prsm_lab.settings import Access, Secret
+    from prsm_lab.types import JSON
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,8 +48,8 @@ class Connection(Value, frozen=True, kw_only=True):
     preset: str | None
     models: tuple[Model, ...]
     """As they are asked for: `name/model`."""
-    latency_ms: float
-    """Of its list of models."""
+    latency_ms: float | None
+    """Of its list of models; None: it was not read."""
     notes: tuple[str, ...] = ()
 
     def close(self) -> None:
@@ -175,7 +176,9 @@ async def looked(access: Access, *, names: Sequence[str] | None = None, probe: b
     from prsm_lab.providers.compatible import Compatible
 
     ways = presets.preset(access.preset)
-    window, took, entries = Compatible(access), 0.0, []
+    window = Compatible(access)
+    took: float | None = None
+    entries: list[JSON] = []
     reads = probe is not False and (names is None or (ways is None or ways.lists_models))
     try:
         if reads:
@@ -224,8 +227,7 @@ async def _asked(window: Any, models: list[Model]) -> tuple[list[Model], list[st
     counted, _ = await _tried(window, first, plain)
     tools, why_not = await _tried(window, first, msgspec.structs.replace(plain, tools=(_TOOL,)))
     schema, nor = await _tried(window, first, msgspec.structs.replace(plain, schema=_SCHEMA))
-    counts = "counts" if counted and counted.usage.completion_tokens else "does not count"
-    notes = [f"{line(first.id)} was asked three times: it {counts} tokens"]
+    notes = [f"{line(first.id)} was asked three times: {_counts(counted)}"]
     notes += [f"refuses {what}: {said[:120]}" for what, said in (("tools", why_not), ("schemas", nor)) if said]
     lacks = {"tools": tools is not None, "schema": schema is not None}
 
@@ -233,6 +235,12 @@ async def _asked(window: Any, models: list[Model]) -> tuple[list[Model], list[st
         return msgspec.structs.replace(takes, **{name: getattr(takes, name) and able for name, able in lacks.items()})
 
     return [msgspec.structs.replace(one, capabilities=less(one.capabilities)) for one in models], notes
+
+
+def _counts(reply: Reply | None) -> str:
+    if reply is None or reply.finish_reason is None:
+        return "whether it counts tokens is not known, it did not answer"
+    return "it counts tokens" if reply.usage.completion_tokens else "it does not count tokens"
 
 
 async def _tried(window: Any, model: Model, options: Options) -> tuple[Reply | None, str]:

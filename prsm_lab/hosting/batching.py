@@ -23,6 +23,8 @@ JOIN_EVERY = 8
 """Steps that a batch takes before newcomers join it: joining costs the others a look at all they said."""
 MOST_TOKENS = 1024
 """Of an answer whose question names no limit."""
+COLDEST = 1e-3
+"""Temperatures below it take the likeliest token: scores divided by less overflow, which would end the whole batch."""
 
 
 class Transformers:
@@ -199,7 +201,7 @@ class Row:
         for token, add in self._bias.items():
             if 0 <= token < len(scores):
                 scores[token] += add
-        if self._temperature <= 0:
+        if self._temperature < COLDEST:
             return int(scores.argmax())
         likely = torch.softmax(scores / self._temperature, -1)
         if self._top_p < 1:

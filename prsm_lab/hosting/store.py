@@ -31,6 +31,8 @@ T = TypeVar("T")
 MOST_BYTES: Final = 16 * 2**30
 KEPT_SECONDS: Final = 7 * 24 * 3600.0
 """For an upload that nobody goes on with."""
+LEFT_SECONDS: Final = 24 * 3600.0
+"""After which a folder that is being checked belongs to nobody any more."""
 NAME: Final = r"[a-z0-9][a-z0-9._\-]{0,63}"
 _SHA: Final = re.compile(r"[0-9a-f]{64}")
 _REMEDY: Final = "Send a zip or tar of a folder with config.json, tokenizer.json and safetensors, or a GGUF file"
@@ -265,7 +267,12 @@ class Store:
             (self._uploads / f"{name}.{end}").unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        """Throw away what nobody goes on with."""
+        """Throw away what nobody goes on with, and what a process left that ended in the middle of a check."""
+        for kind in (".checking-*", ".gone-*"):
+            for left in self._folder.glob(kind):
+                with contextlib.suppress(OSError):
+                    if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+                        shutil.rmtree(left, ignore_errors=True)
         for path in self._uploads.glob("*.json"):
             upload = _read(path, Upload)
             part = path.with_suffix(".part")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from prsm_lab.statistics import guarantees
 from prsm_lab.statistics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -65,36 +66,60 @@ def _paid(rows: Rows, there: NDArray[np.bool_], *, cascade: bool) -> Array:
     return np.asarray(np.where(there, rows.cheap_cost, rows.strong_cost))
 
 
-def kept(rows: Rows, threshold: float, *, confidence: float = 0.95, seed: int = 0) -> Interval:
+def kept(rows: Rows, threshold: float, *, confidence: float = 0.95) -> Interval:
     """Return the share of the strong model's quality that a threshold keeps on these rows, with its interval.
 
-    A ratio of means, paired by row; percentile bootstrap of 2,000 draws. NaN where the strong model has none.
+    A ratio of means, paired by row; the interval is `guarantees.kept_ends`, which holds at any number of rows. NaN
+    where the strong model has none. Where nothing goes to the cheap model everything is kept, for sure.
 
     Args:
         rows: Labelled questions that took no part in choosing the threshold.
         threshold: As in `standing`.
         confidence: Of the interval.
-        seed: Of the draws.
 
-    >>> kept(Rows(*[np.ones(9)] * 5), 0.5)
-    Interval(mean=1.0, low=1.0, high=1.0)
+    >>> made = kept(Rows(*[np.ones(90)] * 5), 0.5)
+    >>> round(made.mean, 3), round(made.low, 3), round(made.high, 3)
+    (1.0, 0.955, 1.043)
     """
+    if np.isinf(threshold) and threshold > 0:
+        return Interval(1.0, 1.0, 1.0)
     given = np.where(rows.signal >= threshold, rows.cheap, rows.strong)
-    return ratio(given, rows.strong, confidence=confidence, seed=seed)
+    total = float(rows.strong.sum())
+    if not total > 0 or np.isnan(given).any():
+        return Interval(float("nan"), float("nan"), float("nan"))
+    return Interval(float(given.sum()) / total, *guarantees.kept_ends(given, rows.strong, confidence=confidence))
 
 
 def saved(rows: Rows, threshold: float, *, cascade: bool, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """Return the share of the strong model's bill that a threshold saves, with its interval; see `kept`.
+    """Return the share of the strong model's bill that a threshold saves, with its interval.
 
-    Negative where asking the cheap model in vain costs more than it saves.
+    A ratio of means, paired by row; percentile bootstrap of 2,000 draws: prices have no bound, as qualities have. Where
+    all rows went one way no draw goes the other, so there the interval reaches to where it would lie if as many went
+    the other way as Clopper and Pearson do not exclude. Negative where asking the cheap model in vain costs more than
+    it saves.
+
+    Args:
+        rows: Labelled questions that took no part in choosing the threshold.
+        threshold: As in `standing`.
+        cascade: Is the cheap model paid in any case?
+        confidence: Of the interval.
+        seed: Of the draws.
 
     >>> free = Rows(*[np.ones(9)] * 3, np.zeros(9), np.ones(9))
-    >>> saved(free, 0.5, cascade=True).mean
-    1.0
+    >>> made = saved(free, 0.5, cascade=True)
+    >>> made.mean, round(made.low, 3), made.high
+    (1.0, 0.664, 1.0)
     """
-    paid = _paid(rows, rows.signal >= threshold, cascade=cascade)
+    there = rows.signal >= threshold
+    paid = _paid(rows, there, cascade=cascade)
     found = ratio(paid, rows.strong_cost, confidence=confidence, seed=seed)
-    return Interval(1 - found.mean, 1 - found.high, 1 - found.low)
+    low, high = found.low, found.high
+    if there.all() or (not there.any() and np.isfinite(threshold)):
+        unseen = 1 - ((1 - confidence) / 2) ** (1 / len(there))
+        other = ratio(_paid(rows, ~there, cascade=cascade), rows.strong_cost, confidence=confidence, seed=seed).mean
+        reached = (1 - unseen) * found.mean + unseen * other
+        low, high = min(low, reached), max(high, reached)
+    return Interval(1 - found.mean, 1 - high, 1 - low)
 
 
 def ratio(over: Array, under: Array, *, confidence: float, seed: int) -> Interval:
