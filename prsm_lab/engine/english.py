@@ -18,7 +18,7 @@ EMPTY: Final = _words(
     please hello hi hey thanks thank kindly just also really exactly actually
     can could may might should
     ever currently nowadays basically literally honestly somehow someone somebody anyone anybody properly correctly
-    successfully effectively myself yourself itself themselves ourselves oneself because while
+    successfully effectively myself yourself itself themselves ourselves oneself because while #th
     """
 )
 """Carry no meaning of their own that the rest of the question would not show; order and pairs are looked at apart."""
@@ -67,7 +67,8 @@ FILLERS: Final = _words(
 
 IMPLIED: Final = {("capital", "city"), ("prime", "number"), ("the", "novel"), ("the", "book"), ("the", "film"),
                   ("the", "equation"), ("why", "happen"), ("be", "located"), ("is", "located"), ("is", "possible"),
-                  ("is", "allowed"), ("is", "used"), ("be", "allowed")}  # fmt: skip
+                  ("is", "allowed"), ("is", "used"), ("be", "allowed"),
+                  ("i", "#safe"), ("i", "#ok"), ("i", "#allowed"), ("i", "#legal"), ("can", "#possible"), ("human", "body")}  # fmt: skip
 """A first word after which the second may be there or not."""
 
 COMMANDS: Final = _words("show list name give explain describe define calculate compute find solve what which #works")

@@ -25,6 +25,7 @@ MOST_LETTERS: Final = 1_000
 """A longer text is another question than every other, and is not even read."""
 _NEGATIONS: Final = frozenset({"not", "no", "never", "none", "neither", "nor", "without", "except", "unless"})
 _SUPPORT: Final = frozenset({"do", "does", "did"})
+_WISHES: Final = ("write", "show")
 _COPULA: Final = (("is",), ("are",), ("was",), ("were",))
 _MOST_NEAR: Final = 3
 _NO_MARKS: Final = str.maketrans(dict.fromkeys('"“”„«»`', " "))
@@ -55,8 +56,10 @@ def differ(one: str, other: str) -> str | None:
         return "length"
     if not (a.english or b.english):
         return "language"
+    turn = sorted if "versus" in a.words and "versus" in b.words else tuple
     for what, same in (
-        ("quoted text", a.quoted == b.quoted), ("code", a.code == b.code), ("symbol", a.symbols == b.symbols),
+        ("spelling", a.letters == b.letters), ("quoted text", turn(a.quoted) == turn(b.quoted)),
+        ("code", turn(a.code) == turn(b.code)), ("symbol", a.symbols == b.symbols),
         ("number", _numbers(a, b)), ("name", not _renamed(a, b)), ("added name", not (_unnamed(a, b) or _unnamed(b, a))), ("negation", _negations(a) == _negations(b)),
         ("degree", not _degrees(a, b)), ("kind", _kinds(a, b)), ("tense", _tenses(a, b)), ("modal", _modals(a, b)),
     ):  # fmt: skip
@@ -137,12 +140,16 @@ def _modals(a: Reading, b: Reading) -> bool:
 
 
 def _words_differ(a: Reading, b: Reading) -> str | None:
-    left, right = Counter(a.content), Counter(b.content)
+    left, right = (Counter(one.content) for one in (a, b))
+    if a.kind == b.kind == "":  # two wishes: to write, to be shown
+        for words in (left, right):
+            for wish in _WISHES:
+                words.pop(wish, None)
     more, fewer = _unmatched(set(left - right), set(right - left))
     if more and fewer:
         return "word"
-    for extra, one, other in ((more, a, b), (fewer, b, a)):
-        if extra - {one.content[n] for n in one.fillers} - _needless(extra, one, other):
+    for extra, one in ((more, a), (fewer, b)):
+        if extra - {one.content[n] for n in one.fillers}:
             return "word"
     return _order(a, b)
 
@@ -165,11 +172,6 @@ def _near(one: str, other: str) -> bool:
     return len(long) > 5 and long == short + "ly" and long not in synonyms.NEAR_NOT
 
 
-def _needless(extra: set[str], one: Reading, other: Reading) -> set[str]:
-    """Words that the other's kind implies: how something `works` of what is explained."""
-    return extra & {"#works"} if "explain" in other.content[:1] else set()
-
-
 def _order(a: Reading, b: Reading) -> str | None:
     """Has anybody changed places?"""
     one, other = _solid(a), _solid(b)
@@ -183,7 +185,7 @@ def _order(a: Reading, b: Reading) -> str | None:
         return "order"
     if not either_way and _turned_round(a, b):
         return "order"
-    shared = set(a.content) & set(b.content)
+    shared = {word for word in set(a.content) & set(b.content) if word[:1] != "#" or word in ("#quoted", "#code")}
     topics = shared & english.TOPICS
     if len(topics) == 1:
         shared -= topics
@@ -198,9 +200,9 @@ def _order(a: Reading, b: Reading) -> str | None:
 
 def _backwards(a: Reading, b: Reading) -> bool:
     """Do two words stand side by side here, and the other way round there: a boat house, a house boat?"""
-    content = set(a.content) & set(b.content) - english.TOPICS
-    pairs = {pair for pair in itertools.pairwise(a.words) if content.issuperset(pair) and pair[0] != pair[1]}
-    return any((after, before) in pairs for before, after in itertools.pairwise(b.words))
+    both = (set(a.said) & set(b.said)) - english.EMPTY - english.TOPICS - english.DIFFERENT
+    pairs = {pair for pair in itertools.pairwise(a.said) if both.issuperset(pair) and pair[0] != pair[1]}
+    return any((after, before) in pairs for before, after in itertools.pairwise(b.said))
 
 
 def _turned_round(a: Reading, b: Reading) -> bool:

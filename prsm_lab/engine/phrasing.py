@@ -64,6 +64,10 @@ _TODO: Final = r"(?:(?:what (?:should|can|do|must|could) i (?:have to |need to )
 SAID: Final = tuple(
     (re.compile(pattern), said)
     for pattern, said in (
+        (r"\bthe us\b|^us(?= \w)", "the usa"),
+        (r"\bthe number (?=\d)", ""),
+        (r"^what (?:is|are) (.+?)(?: used)? for$", r"what is the use of \1"),
+        (r"^(?:what is )?(?:a |the )?(?:good |best |easy |simple )*recipe for (.+)$", r"\1 recipe"),
         (r"^(in|on|at|for|with|under|from) ([^,?.]{1,40}), ?(.+)$", r"\3 \1 \2"),
         (r"^([^\s,?.:#]+(?: [^\s,?.:#]+){0,2}): (.+)$", r"\2 \1"),
         (
@@ -91,8 +95,8 @@ SAID: Final = tuple(
             r"translate \1 into \2",
         ),
         (r"^(?:what (?:is|are) )?(?:the )?(?:main |key )?differences? between (.+)$", r"versus \1"),
-        (r"^how (?:do|does|did) (.+) differ$", r"versus \1"),
         (r"^how (?:do|does|did) (.+) differ from (.+)$", r"versus \1 and \2"),
+        (r"^how (?:do|does|did) (.+) differ(| (?:in|for|on|when) .+)$", r"versus \1\2"),
         (r"^how (?:is|are) (.+?) different (?:from|to|than) (.+)$", r"versus \1 and \2"),
         (r"^what (?:makes?|distinguishes|sets) (.+?) (?:different |apart )?from (.+)$", r"versus \1 and \2"),
         (r"^compare (.+)$", r"versus \1"),
@@ -109,14 +113,13 @@ SAID: Final = tuple(
         (r"^(.+) (?:location|whereabouts)$", r"where is \1"),
         (
             rf"\b(?:(?:what (?:is|are) |is there |are there |find |know )?(?:the |a |an |some |any )?{_GOOD}*"
-            r"(?:ways?|methods?|steps|tips|command|commands|query|code|script|formula|instructions|procedure|process|tricks?)"
+            r"(?:ways?|methods?|steps|tips|command|commands|query|code|script|instructions|procedure|process|tricks?)"
             r"(?: (?:to|for|on)(?: how to)?| of(?= \w+ing\b)))\b",
             "how",
         ),
         (r"\b(?:over|above|larger than|bigger than|greater than|more than|exceeding|higher than) (?=[$€£]?\d)", "#over "),
         (r"\b(?:under|below|less than|fewer than|smaller than|lower than) (?=[$€£]?\d)", "#under "),
-        (r"(\d)(?:st|nd|rd|th)\b", r"\1."),
-        (r"\bthe us\b|^us(?= \w)", "the usa"),
+        (r"(\d)(?:st|nd|rd|th)\b", r"\1 #th"),
         (r"\b(turn|switch)(ed|ing|s)? ((?:\w+ ){1,4})(on|off)$", r"\1 \4 \3"),
     )
 )
@@ -149,8 +152,11 @@ PHRASES: Final = _phrases(
     enable <- turn on | switch on | turning on
     disable <- turn off | switch off | turning off
     discard <- throw away | throw out
-    increase <- go up
-    decrease <- bring down | go down
+    increase <- go up | goes up | went up | going up
+    reduce <- bring down | brings down | bringing down
+    fall <- come down | came down | comes down | coming down | go down | goes down | went down | going down
+    all <- every | all of
+    <- keeps
     heat <- heat up | warm up
     cool <- cool down | cool off
     clean <- clean up | clean out | clean off

@@ -38,10 +38,17 @@ _ENGLISH: Final = english.FUNCTION | english.DIFFERENT | english.COMMANDS
 _SYMBOL: Final = re.compile(r"[^\w\s.,;:?!'\"()$€£%°-]")
 _PAST: Final = frozenset({"was", "were", "did", "had"})
 _PRESENT: Final = frozenset({"is", "are", "do", "does", "am"})
+_WRITTEN: Final = re.compile(r"[\w']+")
 _WRAPS: Final = 4
 _NONE: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}
 _POSSESSIVE: Final = re.compile(r"'s$|'$|'m$|'ve$|'d$|'ll$")
 _NO_NAMES: Final = frozenset({"", "ok", "i", "please", "thanks", "hi", "hello", "hey", "pls"})
+_NO_MEASURES: Final = frozenset({"#quoted", "#code", "#th", "#over", "#under", "#atleast", "#atmost", "#instead"})
+_LETTERS: Final = re.compile(
+    r"\b(?:spel|typo|mis-?spel|proof-?read|grammar|capitali[sz]|abbreviat|pronounc|hyphen|synonym|rhyme|syllable)"
+    r"|^(?:\w+ ){0,3}(?:fix|correct|rewrite|rephrase|paraphrase|edit|translate|improve|shorten|check)\b[^:]{0,40}:"
+)
+"""Here the letters themselves are asked about."""
 _MODALS: Final = {"can": "can", "could": "can", "may": "can", "might": "can", "should": "should"}
 
 
@@ -56,6 +63,10 @@ class Reading(NamedTuple):
     """Each with the unit that follows it, in order."""
     words: tuple[str, ...]
     """All words in their basic form, in order, empty ones too."""
+    said: tuple[str, ...]
+    """All words in the forms in which they stand, turns of phrase brought to one."""
+    letters: tuple[str, ...]
+    """Where the letters matter, all words as they were written."""
     forms: frozenset[str]
     """All words as they stand."""
     content: tuple[str, ...]
@@ -84,6 +95,7 @@ def read(text: str) -> Reading:
     (('5', 'kilometre'),)
     """
     plain = text.translate(_QUOTES)
+    letters = tuple(_WRITTEN.findall(plain.casefold())) if _LETTERS.search(plain.casefold()) else ()
     quoted = tuple(" ".join(next(filter(None, found)).split()) for found in _QUOTED.findall(plain))
     plain = _QUOTED.sub(" #quoted ", plain)
     plain = _cleaned(plain)
@@ -99,8 +111,8 @@ def read(text: str) -> Reading:
     content, fillers = _content(words)
     return Reading(
         quoted=quoted, code=code, names=names, numbers=numbers, words=words,
-        forms=frozenset(map(_day, forms)),
-        content=content, fillers=fillers, kind=_kind(words), tense=_tense(said), modal=_modal(said), symbols=symbols,
+        forms=frozenset(map(_day, forms)) | frozenset(names), said=tuple(said),
+        content=content, letters=letters, fillers=fillers, kind=_kind(words), tense=_tense(said), modal=_modal(said), symbols=symbols,
         degrees=Counter(word for word in words if word in english.DIFFERENT), directed=_directions(words),
         small=not any(map(str.isupper, text)), long=len(raw) > MOST_WORDS, english=len(raw) <= 2 or not _ENGLISH.isdisjoint(forms),
     )  # fmt: skip
@@ -153,7 +165,7 @@ def _names(raw: Sequence[str]) -> tuple[str, ...]:
     for word in raw:
         bare = word.strip("\"'.,;:?!()")
         folded = _POSSESSIVE.sub("", bare.casefold())
-        loud = len(bare) > 1 and bare.isupper() and not shouted
+        loud = len(bare) > 1 and bare.isupper() and bare.isalpha() and not shouted
         capital = (bare[:1].isupper() and not begins) or _CAMEL.fullmatch(bare)
         if (loud or (capital and folded not in english.EMPTY)) and folded not in _NO_NAMES:
             found += spelling.SHORT.get(folded, _day(folded)).split()
@@ -212,6 +224,8 @@ def _counted(words: Sequence[str], plain: str) -> tuple[tuple[str, str], ...]:
             continue
         after = [one for one in words[n + 1 : n + 3] if one != "degree"][:1]
         before = words[n - 1] if n and words[n - 1] in ("dollar", "euro", "sterling") else ""
+        if words[n + 1 : n + 2] == ("#th",):
+            value += "."
         found.append((value, before or (after[0] if after and after[0] in _units() else "")))
     return tuple(found)
 
@@ -271,7 +285,7 @@ def _kind(words: Sequence[str]) -> str:
     for word in words:
         if word in ("who", "whom", "whose", "when", "where", "why", "how"):
             return "who" if word.startswith("who") else word
-        if word in ("what", "which") or (word[:1] == "#" and word not in ("#quoted", "#code")):
+        if word in ("what", "which") or (word[:1] == "#" and word not in _NO_MEASURES):
             return "what"
     return ""
 

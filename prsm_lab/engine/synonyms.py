@@ -68,6 +68,7 @@ SAME: Final = _groups(
 
 NEAR: Final = _pairs(
     """
+    #works explain; #ok #safe #allowed; #allowed #legal; mean translate; find list; change replace; decline refuse
     recipe make cook bake prepare; cook prepare; make prepare produce generate build bake construct
     get obtain receive; find locate search; calculate find determine; check validate test verify determine inspect confirm
     change modify update edit switch adjust; edit modify; stop prevent quit avoid cease; prevent avoid
