@@ -71,8 +71,11 @@ IMPLIED: Final = {("capital", "city"), ("prime", "number"), ("the", "novel"), ("
                   ("i", "#safe"), ("i", "#ok"), ("i", "#allowed"), ("i", "#legal"), ("can", "#possible"), ("human", "body")}  # fmt: skip
 """A first word after which the second may be there or not."""
 
-COMMANDS: Final = _words("show list name give explain describe define calculate compute find solve what which #works")
+COMMANDS: Final = _words("show list name give explain describe define calculate compute find solve what which")
 """With which a wish begins that `what is` says as well."""
+
+AGENTS: Final = _words("inventor discoverer founder designer architect director painter author owner winner composer singer")
+"""Ask who."""
 
 TOPICS: Final = _words(
     """

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from prsm_lab.engine import english, synonyms
 from prsm_lab.engine.reading import Reading, near_words, read
+from prsm_lab.engine.spelling import stem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,16 @@ MOST_LETTERS: Final = 1_000
 """A longer text is another question than every other, and is not even read."""
 _NEGATIONS: Final = frozenset({"not", "no", "never", "none", "neither", "nor", "without", "except", "unless"})
 _SUPPORT: Final = frozenset({"do", "does", "did"})
-_WISHES: Final = ("write", "show")
+_WISHES: Final = (("write",), ("show",))
+_ANALYSES: Final = (("explain",), ("calculate",), ("mean",))
+_MENTIONING: Final = frozenset({"mean", "translate", "synonym", "opposite", "rhyme"})
+_FRAME: Final = frozenset(
+    stem(word)
+    for word in (
+        "mean meaning define definition translate translation synonym antonym opposite word term say explain describe show"
+        " give"
+    ).split()
+)
 _COPULA: Final = (("is",), ("are",), ("was",), ("were",))
 _MOST_NEAR: Final = 3
 _NO_MARKS: Final = str.maketrans(dict.fromkeys('"“”„«»`', " "))
@@ -122,7 +132,9 @@ def _kinds(a: Reading, b: Reading) -> bool:
     kinds = {a.kind, b.kind}
     if "" in kinds:  # a wish, or words as one types them into a search
         asked = next(one for one in (a, b) if one.kind)
-        return asked.kind in ("what", "how") or (asked.kind in ("who", "where") and asked.words[1:2] in _COPULA)
+        return asked.kind in ("what", "how") or (asked.kind in ("who", "where") and asked.words[1:2] in _COPULA) or (
+            asked.kind == "who" and any(english.AGENTS.intersection(one.said) for one in (a, b) if not one.kind)
+        )
     named = next((one for one in (a, b) if one.kind == "what" and one.fillers), None)  # which author, what country
     return named is not None and bool(kinds & {"who", "where", "when"})
 
@@ -140,11 +152,9 @@ def _modals(a: Reading, b: Reading) -> bool:
 
 
 def _words_differ(a: Reading, b: Reading) -> str | None:
-    left, right = (Counter(one.content) for one in (a, b))
-    if a.kind == b.kind == "":  # two wishes: to write, to be shown
-        for words in (left, right):
-            for wish in _WISHES:
-                words.pop(wish, None)
+    if _mentioned(a, b):
+        return "word"
+    left, right = Counter(_wished(a, b)), Counter(_wished(b, a))
     more, fewer = _unmatched(set(left - right), set(right - left))
     if more and fewer:
         return "word"
@@ -152,6 +162,20 @@ def _words_differ(a: Reading, b: Reading) -> str | None:
         if extra - {one.content[n] for n in one.fillers}:
             return "word"
     return _order(a, b)
+
+
+def _wished(one: Reading, other: Reading) -> Sequence[str]:
+    """The content without `write` or `show`, where both are wishes and the other begins with no wish of another kind."""
+    bare = one.kind == other.kind == "" and one.content[:1] in _WISHES and other.content[:1] not in _ANALYSES
+    return one.content[1:] if bare else one.content
+
+
+def _mentioned(a: Reading, b: Reading) -> bool:
+    """Where a word itself is asked about, another that says the same is another word."""
+    if _MENTIONING.isdisjoint(a.content + b.content):
+        return False
+    left, right = ({stem(word) for word in one.said if word not in english.EMPTY} - _FRAME for one in (a, b))
+    return bool(left - right and right - left)
 
 
 def _unmatched(more: set[str], fewer: set[str]) -> tuple[set[str], set[str]]:

@@ -62,68 +62,75 @@ ASIDE: Final = re.compile(
 _TODO: Final = r"(?:(?:what (?:should|can|do|must|could) i (?:have to |need to )?do|what to do)(?: now| next| about (?:it|this|that))?|what now)"
 
 SAID: Final = tuple(
-    (re.compile(pattern), said)
-    for pattern, said in (
-        (r"\bthe us\b|^us(?= \w)", "the usa"),
-        (r"\bthe number (?=\d)", ""),
-        (r"^what (?:is|are) (.+?)(?: used)? for$", r"what is the use of \1"),
-        (r"^(?:what is )?(?:a |the )?(?:good |best |easy |simple )*recipe for (.+)$", r"\1 recipe"),
-        (r"^(in|on|at|for|with|under|from) ([^,?.]{1,40}), ?(.+)$", r"\3 \1 \2"),
-        (r"^([^\s,?.:#]+(?: [^\s,?.:#]+){0,2}): (.+)$", r"\2 \1"),
+    (sign, re.compile(pattern), said)
+    for sign, pattern, said in (
+        ("us ", r"\bthe us\b|^us(?= \w)", "the usa"),
+        ("the number ", r"\bthe number (?=\d)", ""),
+        ("for", r"^what (?:is|are) (.+?)(?: used)? for$", r"what is the use of \1"),
+        ("recipe", r"^(?:what is )?(?:a |the )?(?:good |best |easy |simple )*recipe for (.+)$", r"\1 recipe"),
+        (",", r"^(in|on|at|for|with|under|from) ([^,?.]{1,40}), ?(.+)$", r"\3 \1 \2"),
+        (": ", r"^([^\s,?.:#]+(?: [^\s,?.:#]+){0,2}): (.+)$", r"\2 \1"),
         (
+            " how",
             rf"^(?:i (?:want|need|would like|am trying) to |i am looking to )?(.+?)[,.;] ?(?:but )?how (?:do|can|should|would) i"
             r" (?:do|go about|achieve|manage) (?:it|that|this)$",
             r"how do i \1",
         ),
-        (rf"^(.+?)[,.;!?]* {_TODO}$", r"#todo \1"),
-        (rf"^{_TODO} (?:if|when|about|with|for|in case) (.+)$", r"#todo \1"),
+        ("what ", rf"^(.+?)[,.;!?]* {_TODO}$", r"#todo \1"),
+        ("what ", rf"^{_TODO} (?!to\b)(?:if |when |about |with |for |in case )?(.+)$", r"#todo \1"),
         (
+            " ",
             r"^(?:convert |what is |what are |how much is )?([-+$€£]?\d[^?]*?) (?:to|into|in|as) ([^\W\d]+)$",
             r"how many \2 are \1",
         ),
         (
+            "#quoted",
             r"^(?:how (?:do|would|can|should) (?:you|i|we|one) (?:say|ask|write|translate)|what is|say) (#quoted)"
             r" (?:in|into|to) ([^\W\d]+)$",
             r"translate \1 into \2",
         ),
-        (r"^how (?:do|would|can|should) (?:you|i|we|one) (?:say|translate) (.+) (?:in|into|to) ([^\W\d]+)$", r"translate \1 into \2"),
-        (r"^(?:what is )?the ([^\W\d]+) (?:word|translation|term) (?:for|of) (.+)$", r"translate \2 into \1"),
-        (r"^translate (.+) to ([^\W\d]+)$", r"translate \1 into \2"),
+        (" in", r"^how (?:do|would|can|should) (?:you|i|we|one) (?:say|translate) (.+) (?:in|into|to) ([^\W\d]+)$", r"translate \1 into \2"),
+        ("the ", r"^(?:what is )?the ([^\W\d]+) (?:word|translation|term) (?:for|of) (.+)$", r"translate \2 into \1"),
+        ("translate ", r"^translate (.+) to ([^\W\d]+)$", r"translate \1 into \2"),
         (
+            " in ",
             r"^(\w+(?: \w+)?) in (spanish|german|french|italian|portuguese|dutch|polish|russian|japanese|chinese|korean"
             r"|arabic|swedish|turkish|greek|latin|hindi)$",
             r"translate \1 into \2",
         ),
-        (r"^(?:what (?:is|are) )?(?:the )?(?:main |key )?differences? between (.+)$", r"versus \1"),
-        (r"^how (?:do|does|did) (.+) differ from (.+)$", r"versus \1 and \2"),
-        (r"^how (?:do|does|did) (.+) differ(| (?:in|for|on|when) .+)$", r"versus \1\2"),
-        (r"^how (?:is|are) (.+?) different (?:from|to|than) (.+)$", r"versus \1 and \2"),
-        (r"^what (?:makes?|distinguishes|sets) (.+?) (?:different |apart )?from (.+)$", r"versus \1 and \2"),
-        (r"^compare (.+)$", r"versus \1"),
-        (r"^why (?:do|does|did) (.+?) (?:happen|occur)$", r"why \1"),
-        (r"^is (.+) possible$", r"can \1"),
-        (r"^how much (?:do|does|did|is|are|will) (.+?) cost$", r"what is the price of \1"),
-        (r"^what (?:do|does|did|will) (.+?) cost$", r"what is the price of \1"),
-        (r"^how much (?:is|are) (?!\d)(.+)$", r"what is the price of \1"),
-        (r"^what (?:do|does) (.+?) weigh$", r"how heavy is \1"),
-        (r"^(?:how (?:do|does|did) (?!i\b|you\b|we\b|they\b)|how )(?!(?:to|can|could|should|do|does|did)\b)(.+?) works?$", r"#works \1"),
-        (r"^(?:explain|describe) (?!how\b|why\b|when\b|where\b|#quoted|what\b)(.+)$", r"explain \1"),
-        (r"^(?:what is )?the definition of (.+)$|^definition of (.+)$", r"define \1\2"),
-        (r"^(.+) definition$", r"define \1"),
-        (r"^(.+) (?:location|whereabouts)$", r"where is \1"),
+        ("differen", r"^(?:what (?:is|are) )?(?:the )?(?:main |key )?differences? between (.+)$", r"versus \1"),
+        ("differ from", r"^how (?:do|does|did) (.+) differ from (.+)$", r"versus \1 and \2"),
+        ("differ", r"^how (?:do|does|did) (.+) differ(| (?:in|for|on|when) .+)$", r"versus \1\2"),
+        ("different", r"^how (?:is|are) (.+?) different (?:from|to|than) (.+)$", r"versus \1 and \2"),
+        ("from ", r"^what (?:makes?|distinguishes|sets) (.+?) (?:different |apart )?from (.+)$", r"versus \1 and \2"),
+        ("compare", r"^compare (.+)$", r"versus \1"),
+        ("why ", r"^why (?:do|does|did) (.+?) (?:happen|occur)$", r"why \1"),
+        ("possible", r"^is (.+) possible$", r"can \1"),
+        ("cost", r"^how much (?:do|does|will|would) (?:it|this) cost to (.+)$", r"what is the price of \1"),
+        ("where ", r"^where (is|are|was) (.+) (?:located|situated|found)$", r"where \1 \2"),
+        ("cost", r"^how much (?:do|does|did|is|are|will) (.+?) cost$", r"what is the price of \1"),
+        ("cost", r"^what (?:do|does|did|will) (.+?) cost$", r"what is the price of \1"),
+        ("how much", r"^how much (?:is|are) (?!\d)(.+)$", r"what is the price of \1"),
+        ("weigh", r"^what (?:do|does) (.+?) weigh$", r"how heavy is \1"),
+        ("work", r"^(?:how (?:do|does|did) (?!i\b|you\b|we\b|they\b)|how )(?!(?:to|can|could|should|do|does|did)\b)(.+?) works?$", r"#works \1"),
+        ("e", r"^(?:explain|describe) (?!how\b|why\b|when\b|where\b|#quoted|what\b)(.+)$", r"explain \1"),
+        ("definition", r"^(?:what is )?the definition of (.+)$|^definition of (.+)$", r"define \1\2"),
+        ("definition", r"^(.+) definition$", r"define \1"),
+        ("o", r"^(.+) (?:location|whereabouts)$", r"where is \1"),
         (
+            "",
             rf"\b(?:(?:what (?:is|are) |is there |are there |find |know )?(?:the |a |an |some |any )?{_GOOD}*"
             r"(?:ways?|methods?|steps|tips|command|commands|query|code|script|instructions|procedure|process|tricks?)"
-            r"(?: (?:to|for|on)(?: how to)?| of(?= \w+ing\b)))\b",
+            r"(?: to| (?:for|on|of)(?: how to|(?= \w+ing\b))))\b",
             "how",
         ),
-        (r"\b(?:over|above|larger than|bigger than|greater than|more than|exceeding|higher than) (?=[$€£]?\d)", "#over "),
-        (r"\b(?:under|below|less than|fewer than|smaller than|lower than) (?=[$€£]?\d)", "#under "),
-        (r"(\d)(?:st|nd|rd|th)\b", r"\1 #th"),
-        (r"\b(turn|switch)(ed|ing|s)? ((?:\w+ ){1,4})(on|off)$", r"\1 \4 \3"),
+        ("", r"\b(?:over|above|larger than|bigger than|greater than|more than|exceeding|higher than) (?=[$€£]?\d)", "#over "),
+        ("", r"\b(?:under|below|less than|fewer than|smaller than|lower than) (?=[$€£]?\d)", "#under "),
+        ("", r"(\d)(?:st|nd|rd|th)\b", r"\1 #th"),
+        ("", r"\b(turn|switch)(ed|ing|s)? ((?:\w+ ){1,4})(on|off)$", r"\1 \4 \3"),
     )
 )
-"""Ways of asking the same, brought to one; each is tried once, in this order."""
+"""Ways of asking the same, brought to one; each is tried once, in this order, where its sign stands in the text."""
 
 PHRASES: Final = _phrases(
     """
@@ -145,7 +152,7 @@ PHRASES: Final = _phrases(
     #size <- how big | how large
     #speed <- how fast | top speed
     #distance <- how far
-    #length <- how long | what length of time
+    #length <- how long does it take to | how long do you | how long | what length of time
     #width <- how wide
     #often <- how often | how frequently | how regularly
     remove <- get rid of
@@ -157,6 +164,8 @@ PHRASES: Final = _phrases(
     fall <- come down | came down | comes down | coming down | go down | goes down | went down | going down
     all <- every | all of
     <- keeps
+    with <- using
+    count <- count the number of
     heat <- heat up | warm up
     cool <- cool down | cool off
     clean <- clean up | clean out | clean off
@@ -185,7 +194,7 @@ PHRASES: Final = _phrases(
     should i <- is it a good idea to | ought i to | is it better to | is it best to | would it be better to
     check if <- tell if | tell whether | know if | see if
     is <- count as
-    do <- do people | does someone | does somebody | does a person | do we | does one | do you
+    do <- do people | does someone | does somebody | does a person
     synonym of <- another word for
     population of <- how many people live in | how many inhabitants are there in | how many people are there in
     who write <- who is the author of | who was the author of | the author of | author of
@@ -239,6 +248,8 @@ PHRASES: Final = _phrases(
     because <- due to | because of
     together <- at the same time
     everyone <- everybody | all people
+    what good <- recommend a good | recommend some good | recommend me a good | suggest a good | suggest some good
+    refund <- my money back | money back
     what good <- recommend | suggest | recommend some | suggest some | recommend me some | recommend a | suggest a
     """
 )

@@ -32,6 +32,7 @@ _SHORTENED: Final = (
 _LANDS: Final = re.compile(r"\b(?:U\.S\.(?:A\.)?|USA?|[Uu]nited [Ss]tates(?: of America)?|U\.K\.|UK|United Kingdom)(?!\w)")
 _ASIDE: Final = re.compile(r"(?<=\s)\(([A-Za-z][A-Za-z ,'-]*)\)(?=[\s.,;:?!]|$)")
 _DASH: Final = re.compile(r"(?<=[^\W\d]{2}) [-–—] (?=[^\W\d]{2})|\s*[–—]\s*")
+_DASHES: Final = frozenset("-–—")
 _CAMEL: Final = re.compile(r"\b[a-z]+[A-Z][A-Za-z]*\b")
 _ROMAN: Final = re.compile(r"(?:X{0,3})(?:IX|IV|V?I{1,3}|V|X)")
 _ENGLISH: Final = english.FUNCTION | english.DIFFERENT | english.COMMANDS
@@ -45,7 +46,7 @@ _POSSESSIVE: Final = re.compile(r"'s$|'$|'m$|'ve$|'d$|'ll$")
 _NO_NAMES: Final = frozenset({"", "ok", "i", "please", "thanks", "hi", "hello", "hey", "pls"})
 _NO_MEASURES: Final = frozenset({"#quoted", "#code", "#th", "#over", "#under", "#atleast", "#atmost", "#instead"})
 _LETTERS: Final = re.compile(
-    r"\b(?:spel|typo|mis-?spel|proof-?read|grammar|capitali[sz]|abbreviat|pronounc|hyphen|synonym|rhyme|syllable)"
+    r"\b(?:spel[lt]|typo|mis-?spel|proof-?read|grammar|capitali[sz]|hyphen|syllable)"
     r"|^(?:\w+ ){0,3}(?:fix|correct|rewrite|rephrase|paraphrase|edit|translate|improve|shorten|check)\b[^:]{0,40}:"
 )
 """Here the letters themselves are asked about."""
@@ -114,7 +115,7 @@ def read(text: str) -> Reading:
         forms=frozenset(map(_day, forms)) | frozenset(names), said=tuple(said),
         content=content, letters=letters, fillers=fillers, kind=_kind(words), tense=_tense(said), modal=_modal(said), symbols=symbols,
         degrees=Counter(word for word in words if word in english.DIFFERENT), directed=_directions(words),
-        small=not any(map(str.isupper, text)), long=len(raw) > MOST_WORDS, english=len(raw) <= 2 or not _ENGLISH.isdisjoint(forms),
+        small=not any(map(str.isupper, text)), long=len(raw) > MOST_WORDS, english=len(raw) <= 2 or not (_ENGLISH.isdisjoint(forms) and _ENGLISH.isdisjoint(text.casefold().split())),
     )  # fmt: skip
 
 
@@ -124,7 +125,9 @@ def read(text: str) -> Reading:
 def _cleaned(plain: str) -> str:
     """Countries in one spelling; words in brackets, and after a dash, as what they are: words."""
     plain = _LANDS.sub(lambda found: "UK" if "K" in found[0] else "USA", plain)
-    return _DASH.sub(", ", _ASIDE.sub(r"\1", plain))
+    if "(" in plain:
+        plain = _ASIDE.sub(r"\1", plain)
+    return _DASH.sub(", ", plain) if not _DASHES.isdisjoint(plain) else plain
 
 
 def _folded(plain: str) -> list[str]:
@@ -138,8 +141,9 @@ def _folded(plain: str) -> list[str]:
     aside = phrasing.ASIDE.match(text)
     if aside:
         text = f"{_unwrapped(aside[2])} {_unwrapped(aside[1])}"
-    for pattern, said in phrasing.SAID:
-        text = pattern.sub(said, text)
+    for sign, pattern, said in phrasing.SAID:
+        if sign in text:
+            text = pattern.sub(said, text)
     return _TOKEN.findall(text)
 
 

@@ -80,7 +80,7 @@ _KEPT: Final = frozenset(
     glasses goods customs news shorts clothes pants spirits arms odds savings always paste series species physics
     mathematics maths politics economics during something anything nothing everything string spring ceiling evening
     morning wedding interesting boring red bed need feed speed seed weed bleed breed hundred sacred embed jeans christmas
-    chess gas bus bias texas kansas paris herpes diabetes
+    pandas windows kubernetes postgres chess gas bus bias texas kansas paris herpes diabetes
     """.split()
 )
 """Look like a form of another word and are not."""

@@ -75,7 +75,7 @@ NEAR: Final = _pairs(
     cancel terminate end stop; fix mend solve resolve; solve resolve; reduce lower cut; increase raise boost
     improve boost; combine merge join; split divide separate; connect link pair; install setup; uninstall remove
     store keep shop; keep preserve; write draft make; learn study; send ship mail post; help assist; start launch open
-    move relocate; go travel; fire dismiss sack; quit resign stop; hire rent employ; rent lease; allow let
+    move relocate; get travel; go travel; fire dismiss sack; quit resign stop; hire rent employ; rent lease; allow let
     copy duplicate; understand comprehend; travel trip; trip journey; earn make; wait hold; share post
     pain ache hurt; tired exhausted fatigued; angry mad; fast quickly; healthy nutritious good; bad harmful unhealthy
     dangerous risky harmful; safe okay ok; broken damaged defective; common frequent; typical normal usual
