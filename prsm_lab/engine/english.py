@@ -9,6 +9,11 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def _pairs(text: str) -> frozenset[tuple[str, str]]:
+    found = (pair.split() for pair in text.split(";"))
+    return frozenset((before, word) for before, word in found)
+
+
 EMPTY: Final = _words(
     """
     a an the i you we they it me us them my your our their one ones
@@ -65,16 +70,21 @@ FILLERS: Final = _words(
 )
 """May be there or not right after `which` or `what`, where the question is the same without them."""
 
-IMPLIED: Final = {("capital", "city"), ("prime", "number"), ("the", "novel"), ("the", "book"), ("the", "film"),
-                  ("the", "equation"), ("why", "happen"), ("be", "located"), ("is", "located"), ("is", "possible"),
-                  ("is", "allowed"), ("is", "used"), ("be", "allowed"),
-                  ("i", "#safe"), ("i", "#ok"), ("i", "#allowed"), ("i", "#legal"), ("can", "#possible"), ("human", "body")}  # fmt: skip
+IMPLIED: Final = _pairs(
+    """
+    capital city; prime number; the novel; the book; the film; the equation; why happen; be located; is located;
+    is possible; is allowed; is used; be allowed; i #safe; i #ok; i #allowed; i #legal; can #possible; human
+    body; the acronym; the abbreviation; the word; the term; the phrase
+    """
+)
 """A first word after which the second may be there or not."""
 
 COMMANDS: Final = _words("show list name give explain describe define calculate compute find solve what which")
 """With which a wish begins that `what is` says as well."""
 
-AGENTS: Final = _words("inventor discoverer founder designer architect director painter author owner winner composer singer")
+AGENTS: Final = _words(
+    "inventor discoverer founder designer architect director painter author owner winner composer singer"
+)
 """Ask who."""
 
 TOPICS: Final = _words(

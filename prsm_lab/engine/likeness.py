@@ -30,12 +30,9 @@ _WISHES: Final = (("write",), ("show",))
 _ANALYSES: Final = (("explain",), ("calculate",), ("mean",))
 _MENTIONING: Final = frozenset({"mean", "translate", "synonym", "opposite", "rhyme"})
 _FRAME: Final = frozenset(
-    stem(word)
-    for word in (
-        "mean meaning define definition translate translation synonym antonym opposite word term say explain describe show"
-        " give"
-    ).split()
-)
+    map(stem, ("mean", "meaning", "define", "definition", "translate", "translation", "synonym", "antonym", "opposite",
+               "word", "term", "say", "explain", "describe", "show", "give"))
+)  # fmt: skip
 _COPULA: Final = (("is",), ("are",), ("was",), ("were",))
 _MOST_NEAR: Final = 3
 _NO_MARKS: Final = str.maketrans(dict.fromkeys('"“”„«»`', " "))
@@ -69,9 +66,10 @@ def differ(one: str, other: str) -> str | None:
     turn = sorted if "versus" in a.words and "versus" in b.words else tuple
     for what, same in (
         ("spelling", a.letters == b.letters), ("quoted text", turn(a.quoted) == turn(b.quoted)),
-        ("code", turn(a.code) == turn(b.code)), ("symbol", a.symbols == b.symbols),
-        ("number", _numbers(a, b)), ("name", not _renamed(a, b)), ("added name", not (_unnamed(a, b) or _unnamed(b, a))), ("negation", _negations(a) == _negations(b)),
-        ("degree", not _degrees(a, b)), ("kind", _kinds(a, b)), ("tense", _tenses(a, b)), ("modal", _modals(a, b)),
+        ("code", turn(a.code) == turn(b.code)), ("symbol", a.symbols == b.symbols), ("number", _numbers(a, b)),
+        ("name", not _renamed(a, b)), ("added name", not (_unnamed(a, b) or _unnamed(b, a))),
+        ("negation", _negations(a) == _negations(b)), ("degree", not _degrees(a, b)), ("kind", _kinds(a, b)),
+        ("tense", _tenses(a, b)), ("modal", _modals(a, b)),
     ):  # fmt: skip
         if not same:
             return what
@@ -132,8 +130,10 @@ def _kinds(a: Reading, b: Reading) -> bool:
     kinds = {a.kind, b.kind}
     if "" in kinds:  # a wish, or words as one types them into a search
         asked = next(one for one in (a, b) if one.kind)
-        return asked.kind in ("what", "how") or (asked.kind in ("who", "where") and asked.words[1:2] in _COPULA) or (
-            asked.kind == "who" and any(english.AGENTS.intersection(one.said) for one in (a, b) if not one.kind)
+        return (
+            asked.kind in ("what", "how")
+            or (asked.kind in ("who", "where") and asked.words[1:2] in _COPULA)
+            or (asked.kind == "who" and any(english.AGENTS.intersection(one.said) for one in (a, b) if not one.kind))
         )
     named = next((one for one in (a, b) if one.kind == "what" and one.fillers), None)  # which author, what country
     return named is not None and bool(kinds & {"who", "where", "when"})
@@ -165,7 +165,7 @@ def _words_differ(a: Reading, b: Reading) -> str | None:
 
 
 def _wished(one: Reading, other: Reading) -> Sequence[str]:
-    """The content without `write` or `show`, where both are wishes and the other begins with no wish of another kind."""
+    """The content without `write` or `show`, where both are wishes and the other begins with no wish to explain."""
     bare = one.kind == other.kind == "" and one.content[:1] in _WISHES and other.content[:1] not in _ANALYSES
     return one.content[1:] if bare else one.content
 

@@ -5,61 +5,98 @@ from __future__ import annotations
 import re
 from typing import Final
 
+Ways = dict[tuple[str, str], list[tuple[list[str], list[str]]]]
 
-def _phrases(text: str) -> dict[str, dict[tuple[str, ...], tuple[str, ...]]]:
-    """`what is said <- one way | another way`, by the first word; the longest first."""
-    table: dict[str, dict[tuple[str, ...], tuple[str, ...]]] = {}
+
+def _phrases(text: str) -> tuple[Ways, dict[str, list[str]]]:
+    """`what is said <- one way | another way`, by the first two words, the longest first; those of one word apart."""
+    several: Ways = {}
     lines = (line.split("<-") for line in text.strip().splitlines())
     found = [(way.split(), said.split()) for said, ways in lines for way in ways.split("|")]
     for way, said in sorted(found, key=lambda one: -len(one[0])):
-        table.setdefault(way[0], {})[tuple(way)] = tuple(said)
-    return table
+        if len(way) > 1:
+            several.setdefault((way[0], way[1]), []).append((way, said))
+    return several, {way[0]: said for way, said in found if len(way) == 1}
 
 
-_ASKED: Final = r"(?:how|what|why|where|when|who|whose|which|is|are|was|were|can|could|should|do|does|did|will|would|may|must|am)"
+_ASKED: Final = (
+    r"(?:how|what|why|where|when|who|whose|which|is|are|was|were|can|could|should|do|does|did|will|would|may|must|am)"
+)
 _WISHES: Final = (
     "explain|give|write|summarise|summarize|show|list|translate|help|tell|describe|suggest|recommend|create|find|make|"
     "convert|calculate|compare|name|define|compose|draft|rewrite"
 )
 _WHOM: Final = r"(?: to)?(?: me| us)?(?: please)?"
-_GOOD: Final = r"(?:good |best |right |correct |proper |easy |easiest |simple |simplest |recommended |effective |usual )"
+_SOMEBODY: Final = r"(?:can|could|would|will) (?:you|someone|anyone|somebody|anybody)(?: please| kindly)?"
+_GOOD: Final = (
+    r"(?:good |best |right |correct |proper |easy |easiest |simple |simplest |recommended |effective |usual )"
+)
 
 OPENING: Final = re.compile(
     r"^(?:"
     r"(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening))(?: there| all| everyone| guys| folks| team)?[,!.: -]+"
-    r"|(?:just )?(?:a )?(?:quick|simple|stupid|dumb|random|small|general|another) question(?: here| for you| about)?[,!.: -]+"
+    r"|(?:just )?(?:a )?(?:quick|simple|stupid|dumb|random|small|general|another) question"
+    r"(?: here| for you| about)?[,!.: -]+"
     r"|(?:so|ok|okay|well|um|hmm|sorry|excuse me|question|just curious|just wondering|curious|wondering)[,:.-]? "
     r"|(?:please|kindly),? "
-    rf"|(?:can|could|would|will) (?:you|someone|anyone|somebody|anybody)(?: please| kindly)? (?:tell|inform|remind|teach|advise){_WHOM}(?: about)? "
-    r"|(?:can|could|would|will) (?:you|someone|anyone|somebody|anybody)(?: please| kindly)? help(?: me| us)?(?: to| with)? "
-    rf"|(?:can|could|would|will) (?:you|someone|anyone|somebody|anybody)(?: please| kindly)? (?=(?:{_WISHES}) )"
-    r"|(?:can|could|would) you please "
+    rf"|{_SOMEBODY} (?:tell|inform|remind|teach|advise){_WHOM}(?: about)? "
+    rf"|{_SOMEBODY} help(?: me| us)?(?: to| with)? |{_SOMEBODY} (?=(?:{_WISHES}) )|(?:can|could|would) you please "
     r"|(?:do|does|would) (?:you|someone|anyone|somebody|anybody)(?: here)?(?: happen to)? know "
     r"|(?:i am |i was )(?:just )?(?:curious|wondering)(?: about)? "
     r"|(?:i )?(?:would like|want|need|would love|am trying|was trying|trying|am looking|looking|wish) to"
     r"(?: (?:know|find out|understand|learn|ask|figure out))?(?: about)?(?: (?:how|ways?) to)? "
-    rf"|(?:tell|let) (?:me|us)(?: know)?(?: about)? |(?:show|teach|help) (?:me|us)(?: how)?(?: to)? (?!(?:the|a|an|my|all)\b)"
+    r"|(?:tell|let) (?:me|us)(?: know)?(?: about)? "
+    r"|(?:show|teach|help) (?:me|us)(?: how)?(?: to)? (?!(?:the|a|an|my|all)\b)"
     r"|i (?:do not|can not) (?:know|understand|figure out|get) (?=how|what|why|when|where|which|who)"
     r"|i have a question about |any idea (?=how|what|why|when|where|which|who|if)"
     rf"|(?:explain|describe|clarify){_WHOM} (?=how |why |when |where |who |what )"
-    rf"|(?:explain|describe|clarify)(?: to)? (?:me|us) (?=\w)"
+    r"|(?:explain|describe|clarify)(?: to)? (?:me|us) (?=\w)"
     r")"
 )
 """How a question is begun, which asks nothing itself; `explain` alone stays."""
 
 CLOSING: Final = re.compile(
-    r"[,.;:!?-]* ?\b(?:please|thanks(?: in advance| a lot| so much)?|thank you|cheers|explained|for me|any ideas|any advice"
-    r"|any tips|(?:can|could) you help(?: me)?|help|do you know|does anyone know|i wonder|right now|at the moment|these days"
-    r"|in detail)$"
+    r"[,.;:!?-]* ?\b(?:please|thanks(?: in advance| a lot| so much)?|thank you|cheers|explained|for me|any ideas"
+    r"|any advice|any tips|(?:can|could) you help(?: me)?|help|do you know|does anyone know|i wonder|right now"
+    r"|at the moment|these days|in detail)$"
 )
 """How it ends."""
 
+LAST: Final = frozenset(
+    {
+        "please",
+        "thanks",
+        "advance",
+        "lot",
+        "much",
+        "you",
+        "cheers",
+        "explained",
+        "me",
+        "ideas",
+        "advice",
+        "tips",
+        "help",
+    }
+    | {"know", "wonder", "now", "moment", "days", "detail"}
+)
+"""With one of these an end of that kind ends."""
+
 ASIDE: Final = re.compile(
-    rf"^(?!{_ASKED}\b|(?:explain|give|write|show|list|translate|name)\b)([^?]{{3,90}}?)(?:[,;!?.]+| -+) (?:and |but |so |then |also )?({_ASKED} .+)$"
+    rf"^(?!{_ASKED}\b|(?:explain|give|write|show|list|translate|name)\b)([^?]{{3,90}}?)(?:[,;!?.]+| -+) "
+    rf"(?:and |but |so |then |also )?({_ASKED} .+)$"
 )
 """What is told before the question."""
 
-_TODO: Final = r"(?:(?:what (?:should|can|do|must|could) i (?:have to |need to )?do|what to do)(?: now| next| about (?:it|this|that))?|what now)"
+_TODO: Final = (
+    r"(?:(?:what (?:should|can|do|must|could) i (?:have to |need to )?do|what to do)"
+    r"(?: now| next| about (?:it|this|that))?|what now)"
+)
+
+_WAY: Final = (
+    rf"\b(?:what (?:is|are) |is there |are there |find |know )?(?:the |a |an |some |any )?{_GOOD}*"
+    r"(?:ways?|methods?|steps|tips|command|commands|query|code|script|instructions|procedure|process|tricks?)"
+)
 
 SAID: Final = tuple(
     (sign, re.compile(pattern), said)
@@ -72,8 +109,10 @@ SAID: Final = tuple(
         (": ", r"^([^\s,?.:#]+(?: [^\s,?.:#]+){0,2}): (.+)$", r"\2 \1"),
         (
             " how",
-            rf"^(?:i (?:want|need|would like|am trying) to |i am looking to )?(.+?)[,.;] ?(?:but )?how (?:do|can|should|would) i"
-            r" (?:do|go about|achieve|manage) (?:it|that|this)$",
+            (
+                r"^(?:i (?:want|need|would like|am trying) to |i am looking to )?(.+?)[,.;] ?(?:but )?how "
+                r"(?:do|can|should|would) i (?:do|go about|achieve|manage) (?:it|that|this)$"
+            ),
             r"how do i \1",
         ),
         ("what ", rf"^(.+?)[,.;!?]* {_TODO}$", r"#todo \1"),
@@ -85,17 +124,25 @@ SAID: Final = tuple(
         ),
         (
             "#quoted",
-            r"^(?:how (?:do|would|can|should) (?:you|i|we|one) (?:say|ask|write|translate)|what is|say) (#quoted)"
-            r" (?:in|into|to) ([^\W\d]+)$",
+            (
+                r"^(?:how (?:do|would|can|should) (?:you|i|we|one) (?:say|ask|write|translate)|what is|say) (#quoted)"
+                r" (?:in|into|to) ([^\W\d]+)$"
+            ),
             r"translate \1 into \2",
         ),
-        (" in", r"^how (?:do|would|can|should) (?:you|i|we|one) (?:say|translate) (.+) (?:in|into|to) ([^\W\d]+)$", r"translate \1 into \2"),
+        (
+            " in",
+            r"^how (?:do|would|can|should) (?:you|i|we|one) (?:say|translate) (.+) (?:in|into|to) ([^\W\d]+)$",
+            r"translate \1 into \2",
+        ),
         ("the ", r"^(?:what is )?the ([^\W\d]+) (?:word|translation|term) (?:for|of) (.+)$", r"translate \2 into \1"),
         ("translate ", r"^translate (.+) to ([^\W\d]+)$", r"translate \1 into \2"),
         (
             " in ",
-            r"^(\w+(?: \w+)?) in (spanish|german|french|italian|portuguese|dutch|polish|russian|japanese|chinese|korean"
-            r"|arabic|swedish|turkish|greek|latin|hindi)$",
+            (
+                r"^(\w+(?: \w+)?) in (spanish|german|french|italian|portuguese|dutch|polish|russian|japanese|chinese"
+                r"|korean|arabic|swedish|turkish|greek|latin|hindi)$"
+            ),
             r"translate \1 into \2",
         ),
         ("differen", r"^(?:what (?:is|are) )?(?:the )?(?:main |key )?differences? between (.+)$", r"versus \1"),
@@ -107,24 +154,29 @@ SAID: Final = tuple(
         ("why ", r"^why (?:do|does|did) (.+?) (?:happen|occur)$", r"why \1"),
         ("possible", r"^is (.+) possible$", r"can \1"),
         ("cost", r"^how much (?:do|does|will|would) (?:it|this) cost to (.+)$", r"what is the price of \1"),
+        (" why", r"^(?!why|how)(.+?),? why$", r"why \1"),
+        ("get ", r"\bget (?!rid\b)((?:\w+ ){1,4})(?:out of|off|off of) (?=\w)", r"remove \1from "),
         ("where ", r"^where (is|are|was) (.+) (?:located|situated|found)$", r"where \1 \2"),
         ("cost", r"^how much (?:do|does|did|is|are|will) (.+?) cost$", r"what is the price of \1"),
         ("cost", r"^what (?:do|does|did|will) (.+?) cost$", r"what is the price of \1"),
         ("how much", r"^how much (?:is|are) (?!\d)(.+)$", r"what is the price of \1"),
         ("weigh", r"^what (?:do|does) (.+?) weigh$", r"how heavy is \1"),
-        ("work", r"^(?:how (?:do|does|did) (?!i\b|you\b|we\b|they\b)|how )(?!(?:to|can|could|should|do|does|did)\b)(.+?) works?$", r"#works \1"),
+        (
+            "work",
+            r"^how (?:(?:do|does|did) (?!(?:i|you|we|they)\b))?(?!(?:to|can|could|should|do|does|did)\b)(.+?) works?$",
+            r"#works \1",
+        ),
         ("e", r"^(?:explain|describe) (?!how\b|why\b|when\b|where\b|#quoted|what\b)(.+)$", r"explain \1"),
         ("definition", r"^(?:what is )?the definition of (.+)$|^definition of (.+)$", r"define \1\2"),
         ("definition", r"^(.+) definition$", r"define \1"),
         ("o", r"^(.+) (?:location|whereabouts)$", r"where is \1"),
+        (" to ", rf"{_WAY} to\b", "how"),
+        ("ing", rf"{_WAY} (?:for|on|of)(?: how to|(?= \w+ing\b))", "how"),
         (
             "",
-            rf"\b(?:(?:what (?:is|are) |is there |are there |find |know )?(?:the |a |an |some |any )?{_GOOD}*"
-            r"(?:ways?|methods?|steps|tips|command|commands|query|code|script|instructions|procedure|process|tricks?)"
-            r"(?: to| (?:for|on|of)(?: how to|(?= \w+ing\b))))\b",
-            "how",
+            r"\b(?:over|above|larger than|bigger than|greater than|more than|exceeding|higher than) (?=[$€£]?\d)",
+            "#over ",
         ),
-        ("", r"\b(?:over|above|larger than|bigger than|greater than|more than|exceeding|higher than) (?=[$€£]?\d)", "#over "),
         ("", r"\b(?:under|below|less than|fewer than|smaller than|lower than) (?=[$€£]?\d)", "#under "),
         ("", r"(\d)(?:st|nd|rd|th)\b", r"\1 #th"),
         ("", r"\b(turn|switch)(ed|ing|s)? ((?:\w+ ){1,4})(on|off)$", r"\1 \4 \3"),
@@ -132,10 +184,11 @@ SAID: Final = tuple(
 )
 """Ways of asking the same, brought to one; each is tried once, in this order, where its sign stands in the text."""
 
-PHRASES: Final = _phrases(
+PHRASES, SINGLE = _phrases(
     """
     why <- how come | for what reason | what is the reason | what is the reason that | what are the reasons
-    why <- what makes | what causes | what caused | what is the cause of | what are the causes of | reason for | reasons for
+    why <- what makes | what causes | what caused | what is the cause of | what are the causes of | reason for
+    why <- reasons for
     when <- what time | at what time | in which year | in what year | what year | which year | on what date
     when <- what date | right time | when is the right time | what is the right time
     when <- on what day | what day
@@ -165,6 +218,14 @@ PHRASES: Final = _phrases(
     all <- every | all of
     <- keeps
     with <- using
+    how <- how to
+    give <- give me some | give us some
+    show <- show me some
+    what timezone <- what time zone
+    timezone <- time zone
+    bad <- gone bad
+    what happens if <- what will happen if | what would happen if
+    screenshot <- take a screenshot
     count <- count the number of
     heat <- heat up | warm up
     cool <- cool down | cool off
@@ -187,8 +248,10 @@ PHRASES: Final = _phrases(
     can <- are you able to | be able to | able to
     can #possible <- is it possible to | is it possible for
     can i #legal <- is it legal to | am i legally allowed to | is it lawful to
-    can i #allowed <- am i allowed to | is it allowed to | am i permitted to | is it permitted to | are you allowed to
-    can i #ok <- is it ok to | is it okay to | is it alright to | is it all right to | is it fine to | is it acceptable to
+    can i #allowed <- am i allowed to | is it allowed to | am i permitted to | is it permitted to
+    can i #allowed <- are you allowed to
+    can i #ok <- is it ok to | is it okay to | is it alright to | is it all right to | is it fine to
+    can i #ok <- is it acceptable to
     can i #ok <- is it ok if i | is it okay if i
     can i #safe <- is it safe to | can i safely
     should i <- is it a good idea to | ought i to | is it better to | is it best to | would it be better to

@@ -29,7 +29,9 @@ _SHORTENED: Final = (
     (re.compile(r"'re\b"), " are"), (re.compile(r"'d\b"), " would"), (re.compile(r"'ll\b"), " will"),
     (re.compile(r"'ve\b"), " have"), (re.compile(r"\bi'm\b"), "i am"), (re.compile(r"'s\b|s'(?=\s|$)"), ""),
 )  # fmt: skip
-_LANDS: Final = re.compile(r"\b(?:U\.S\.(?:A\.)?|USA?|[Uu]nited [Ss]tates(?: of America)?|U\.K\.|UK|United Kingdom)(?!\w)")
+_LANDS: Final = re.compile(
+    r"\b(?:U\.S\.(?:A\.)?|USA?|[Uu]nited [Ss]tates(?: of America)?|U\.K\.|UK|United Kingdom)(?!\w)"
+)
 _ASIDE: Final = re.compile(r"(?<=\s)\(([A-Za-z][A-Za-z ,'-]*)\)(?=[\s.,;:?!]|$)")
 _DASH: Final = re.compile(r"(?<=[^\W\d]{2}) [-–—] (?=[^\W\d]{2})|\s*[–—]\s*")
 _DASHES: Final = frozenset("-–—")
@@ -41,7 +43,6 @@ _PAST: Final = frozenset({"was", "were", "did", "had"})
 _PRESENT: Final = frozenset({"is", "are", "do", "does", "am"})
 _WRITTEN: Final = re.compile(r"[\w']+")
 _WRAPS: Final = 4
-_NONE: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}
 _POSSESSIVE: Final = re.compile(r"'s$|'$|'m$|'ve$|'d$|'ll$")
 _NO_NAMES: Final = frozenset({"", "ok", "i", "please", "thanks", "hi", "hello", "hey", "pls"})
 _NO_MEASURES: Final = frozenset({"#quoted", "#code", "#th", "#over", "#under", "#atleast", "#atmost", "#instead"})
@@ -96,7 +97,8 @@ def read(text: str) -> Reading:
     (('5', 'kilometre'),)
     """
     plain = text.translate(_QUOTES)
-    letters = tuple(_WRITTEN.findall(plain.casefold())) if _LETTERS.search(plain.casefold()) else ()
+    folded = plain.casefold()
+    letters = tuple(_WRITTEN.findall(folded)) if _LETTERS.search(folded) else ()
     quoted = tuple(" ".join(next(filter(None, found)).split()) for found in _QUOTED.findall(plain))
     plain = _QUOTED.sub(" #quoted ", plain)
     plain = _cleaned(plain)
@@ -111,11 +113,12 @@ def read(text: str) -> Reading:
     numbers = _counted(words, plain)
     content, fillers = _content(words)
     return Reading(
-        quoted=quoted, code=code, names=names, numbers=numbers, words=words,
-        forms=frozenset(map(_day, forms)) | frozenset(names), said=tuple(said),
-        content=content, letters=letters, fillers=fillers, kind=_kind(words), tense=_tense(said), modal=_modal(said), symbols=symbols,
-        degrees=Counter(word for word in words if word in english.DIFFERENT), directed=_directions(words),
-        small=not any(map(str.isupper, text)), long=len(raw) > MOST_WORDS, english=len(raw) <= 2 or not (_ENGLISH.isdisjoint(forms) and _ENGLISH.isdisjoint(text.casefold().split())),
+        quoted=quoted, code=code, names=names, numbers=numbers, words=words, said=tuple(said), letters=letters,
+        forms=frozenset(map(_day, forms)) | frozenset(names), content=content, fillers=fillers, kind=_kind(words),
+        tense=_tense(said), modal=_modal(said), symbols=symbols, directed=_directions(words),
+        degrees=Counter(word for word in words if word in english.DIFFERENT),
+        small=text.casefold() == text, long=len(raw) > MOST_WORDS,
+        english=len(raw) <= 2 or not _ENGLISH.isdisjoint(forms) or not _ENGLISH.isdisjoint(folded.split()),
     )  # fmt: skip
 
 
@@ -156,7 +159,9 @@ def _written_out(word: str) -> str:
 def _unwrapped(text: str) -> str:
     """Take away `please`, `could you tell me`, and the like; `can you drive` stays, for it asks whether."""
     for _ in range(_WRAPS):
-        rest = phrasing.CLOSING.sub("", phrasing.OPENING.sub("", text))
+        rest = phrasing.OPENING.sub("", text)
+        if rest.rpartition(" ")[2] in phrasing.LAST:
+            rest = phrasing.CLOSING.sub("", rest)
         if rest == text or " " not in rest:
             break
         text = rest
@@ -184,15 +189,16 @@ def _day(name: str) -> str:
 
 def _phrased(words: Sequence[str]) -> list[str]:
     made: list[str] = []
-    at = 0
-    while at < len(words):
-        for way, said in phrasing.PHRASES.get(words[at], _NONE).items():
-            if tuple(words[at : at + len(way)]) == way:
+    at, end = 0, len(words)
+    while at < end:
+        ways = phrasing.PHRASES.get((words[at], words[at + 1])) if at + 1 < end else None
+        for way, said in ways or ():
+            if words[at : at + len(way)] == way:
                 made += said
                 at += len(way)
                 break
         else:
-            made.append(words[at])
+            made += phrasing.SINGLE.get(words[at], (words[at],))
             at += 1
     return made
 
@@ -290,7 +296,7 @@ def _kind(words: Sequence[str]) -> str:
         if word in ("who", "whom", "whose", "when", "where", "why", "how"):
             return "who" if word.startswith("who") else word
         if word in ("what", "which") or (word[:1] == "#" and word not in _NO_MEASURES):
-            return "what"
+            return "how" if "how" in words else "what"
     return ""
 
 
