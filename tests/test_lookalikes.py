@@ -22,6 +22,10 @@ SENTENCES = st.lists(
 
 
 TRAPS = [
+    ("order", "milk chocolate recipe", "How do I make chocolate milk?"),
+    ("order", "guide dog training", "How do I write a dog guide for training?"),
+    ("order", "How do I fix a house boat?", "repair my boat house"),
+    ("order", "Where is the bus station?", "station bus"),
     ("antonym", "How do I enable two-factor authentication?", "How do I disable two-factor authentication?"),
     ("antonym", "How do I turn on subtitles?", "How do I turn off subtitles?"),
     ("antonym", "Ways to increase my metabolism", "Ways to reduce my metabolism"),
@@ -137,6 +141,9 @@ TRAPS = [
 """What a rule of English, taken too far, would let through: written before the rules."""
 
 SAID_OTHERWISE = [
+    ("please tell me, why is the sky blue", "Why is the sky blue?"),
+    ("Which oven is best for baking bread?", "Which oven is best to bake bread?"),
+    ("How do I shave a beard?", "how to go about shaving a beard"),
     ("python reverse string", "How do I reverse a string in Python?"),
     ("felony vs misdemeanor", "What's the difference between a felony and a misdemeanor?"),
     ("metformin side effects", "What are the side effects of metformin?"),
