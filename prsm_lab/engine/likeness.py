@@ -11,11 +11,14 @@ no match that these lists know): there a model that verifies may still find the 
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from prsm_lab.engine import english
-from prsm_lab.engine.reading import Reading, read
+from prsm_lab.engine import english, synonyms
+from prsm_lab.engine.reading import Reading, near_words, read
+from prsm_lab.engine.spelling import stem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +29,18 @@ DOUBTS: Final = frozenset({"added name", "degree", "kind", "tense", "modal", "wo
 """What may differ between two ways of asking the same; the rest (numbers, names, negations, code …) may not."""
 _NEGATIONS: Final = frozenset({"not", "no", "never", "none", "neither", "nor", "without", "except", "unless"})
 _SUPPORT: Final = frozenset({"do", "does", "did"})
+_WISHES: Final = (("write",), ("show",))
+_ANALYSES: Final = (("explain",), ("calculate",), ("mean",))
+_MENTIONING: Final = frozenset({"mean", "translate", "synonym", "opposite", "rhyme"})
+_FRAME: Final = frozenset(
+    map(stem, ("mean", "meaning", "define", "definition", "translate", "translation", "synonym", "antonym", "opposite",
+               "word", "term", "say", "explain", "describe", "show", "give"))
+)  # fmt: skip
+_COPULA: Final = (("is",), ("are",), ("was",), ("were",))
+_MOST_NEAR: Final = 3
+_NO_MARKS: Final = str.maketrans(dict.fromkeys('"“”„«»`', " "))
+_PLAIN: Final = re.compile(r"[^\W\d_]+(?: [^\W\d_]+){0,4}")
+_WORD: Final = re.compile(r"[^\W_]+")
 _SUMS: Final = frozenset({"plus", "times", "sum", "average", "difference"})
 
 
@@ -46,15 +61,18 @@ def differ(one: str, other: str) -> str | None:
         return None
     if len(one) > MOST_LETTERS or len(other) > MOST_LETTERS:
         return "length"
-    a, b = read(one), read(other)
+    a, b = _unquoted(one, other)
     if a.long or b.long:
         return "length"
-    if not (a.english and b.english):
+    if not (a.english or b.english):
         return "language"
+    turn = sorted if "versus" in a.words and "versus" in b.words else tuple
     for what, same in (
-        ("quoted text", a.quoted == b.quoted), ("code", a.code == b.code), ("symbol", a.symbols == b.symbols),
-        ("number", _numbers(a, b)), ("name", _named(a, b)), ("negation", _negations(a) == _negations(b)),
-        ("degree", not _degrees(a, b)), ("kind", _kinds(a, b)), ("tense", _tenses(a, b)), ("modal", _modals(a, b)),
+        ("spelling", a.letters == b.letters), ("quoted text", turn(a.quoted) == turn(b.quoted)),
+        ("code", turn(a.code) == turn(b.code)), ("symbol", a.symbols == b.symbols), ("number", _numbers(a, b)),
+        ("name", not _renamed(a, b)), ("added name", not (_unnamed(a, b) or _unnamed(b, a))),
+        ("negation", _negations(a) == _negations(b)), ("degree", not _degrees(a, b)), ("kind", _kinds(a, b)),
+        ("tense", _tenses(a, b)), ("modal", _modals(a, b)),
     ):  # fmt: skip
         if not same:
             return what
@@ -68,9 +86,35 @@ def _numbers(a: Reading, b: Reading) -> bool:
     return sums and sorted(a.numbers) == sorted(b.numbers)
 
 
-def _named(a: Reading, b: Reading) -> bool:
-    """Is each name of one somewhere in the other?"""
-    return all(name in b.forms for name in a.names) and all(name in a.forms for name in b.names)
+def _unquoted(one: str, other: str) -> tuple[Reading, Reading]:
+    """Read both; quotation marks of one alone say nothing where the other has the same words."""
+    a, b = read(one), read(other)
+    if a.quoted and not b.quoted and _says(other, a.quoted):
+        return read(one.translate(_NO_MARKS)), b
+    if b.quoted and not a.quoted and _says(one, b.quoted):
+        return a, read(other.translate(_NO_MARKS))
+    return a, b
+
+
+def _says(text: str, quoted: Sequence[str]) -> bool:
+    words = f" {' '.join(_WORD.findall(text.casefold()))} "
+    return all(_PLAIN.fullmatch(part) and f" {part.casefold()} " in words for part in quoted)
+
+
+def _unnamed(a: Reading, b: Reading) -> set[str]:
+    """Names of the one that are nowhere in the other."""
+    return {name for name in a.names if name not in b.forms}
+
+
+def _renamed(a: Reading, b: Reading) -> bool:
+    """Has each a name that the other lacks? In a text without capitals any word may be one."""
+    more, fewer = _unnamed(a, b), _unnamed(b, a)
+    if more and fewer:
+        return True
+    for added, named, bare in ((more, a, b), (fewer, b, a)):
+        if added and bare.small and set(bare.content) - set(named.content):
+            return True
+    return False
 
 
 def _negations(a: Reading) -> Counter[str]:
@@ -87,8 +131,13 @@ def _kinds(a: Reading, b: Reading) -> bool:
     if a.kind == b.kind:
         return True
     kinds = {a.kind, b.kind}
-    if "" in kinds:  # a wish
-        return bool(kinds & {"what", "how"})
+    if "" in kinds:  # a wish, or words as one types them into a search
+        asked = next(one for one in (a, b) if one.kind)
+        return (
+            asked.kind in ("what", "how")
+            or (asked.kind in ("who", "where") and asked.words[1:2] in _COPULA)
+            or (asked.kind == "who" and any(english.AGENTS.intersection(one.said) for one in (a, b) if not one.kind))
+        )
     named = next((one for one in (a, b) if one.kind == "what" and one.fillers), None)  # which author, what country
     return named is not None and bool(kinds & {"who", "where", "when"})
 
@@ -106,8 +155,10 @@ def _modals(a: Reading, b: Reading) -> bool:
 
 
 def _words_differ(a: Reading, b: Reading) -> str | None:
-    left, right = Counter(a.content), Counter(b.content)
-    more, fewer = set(left - right), set(right - left)
+    if _mentioned(a, b):
+        return "word"
+    left, right = Counter(_wished(a, b)), Counter(_wished(b, a))
+    more, fewer = _unmatched(set(left - right), set(right - left))
     if more and fewer:
         return "word"
     for extra, one in ((more, a), (fewer, b)):
@@ -116,18 +167,55 @@ def _words_differ(a: Reading, b: Reading) -> str | None:
     return _order(a, b)
 
 
+def _wished(one: Reading, other: Reading) -> Sequence[str]:
+    """The content without `write` or `show`, where both are wishes and the other begins with no wish to explain."""
+    bare = one.kind == other.kind == "" and one.content[:1] in _WISHES and other.content[:1] not in _ANALYSES
+    return one.content[1:] if bare else one.content
+
+
+def _mentioned(a: Reading, b: Reading) -> bool:
+    """Where a word itself is asked about, another that says the same is another word."""
+    if _MENTIONING.isdisjoint(a.content + b.content):
+        return False
+    left, right = ({stem(word) for word in one.said if word not in english.EMPTY} - _FRAME for one in (a, b))
+    return bool(left - right and right - left)
+
+
+def _unmatched(more: set[str], fewer: set[str]) -> tuple[set[str], set[str]]:
+    """Words of each that no word of the other comes near to; at most so many near ones are believed."""
+    near = 0
+    for word in sorted(more):
+        found = next((one for one in sorted(fewer) if _near(word, one)), None)
+        if found is not None and near < _MOST_NEAR:
+            more, fewer, near = more - {word}, fewer - {found}, near + 1
+    return more, fewer
+
+
+def _near(one: str, other: str) -> bool:
+    pairs = near_words()
+    if (one, other) in pairs or (other, one) in pairs:
+        return True
+    short, long = sorted((one, other), key=len)
+    return len(long) > 5 and long == short + "ly" and long not in synonyms.NEAR_NOT
+
+
 def _order(a: Reading, b: Reading) -> str | None:
     """Has anybody changed places?"""
     one, other = _solid(a), _solid(b)
     if one == other:
         return None
     words = set(a.words) & set(b.words)
-    either_way = "#distance" in words or {"difference", "between"} <= words
+    either_way = "#distance" in words or "versus" in words
+    if _backwards(a, b) and not either_way:
+        return "order"
     if Counter(one) == Counter(other) and not either_way and not (_SUMS & words and a.content == b.content):
         return "order"
     if not either_way and _turned_round(a, b):
         return "order"
-    shared = set(a.content) & set(b.content)
+    shared = {word for word in set(a.content) & set(b.content) if word[:1] != "#" or word in ("#quoted", "#code")}
+    topics = shared & english.TOPICS
+    if len(topics) == 1:
+        shared -= topics
     line, turned = ([word for word in dict.fromkeys(r.content) if word in shared] for r in (a, b))
     passive = ("by" in a.words) != ("by" in b.words)
     if line == turned:
@@ -135,6 +223,13 @@ def _order(a: Reading, b: Reading) -> str | None:
     if a.kind == b.kind == "who" and bool(_SUPPORT & set(a.words)) != bool(_SUPPORT & set(b.words)) and not passive:
         return "order"
     return None if passive or either_way or not (_reversed(line, turned) or _swapped(a, b)) else "order"
+
+
+def _backwards(a: Reading, b: Reading) -> bool:
+    """Do two words stand side by side here, and the other way round there: a boat house, a house boat?"""
+    both = (set(a.said) & set(b.said)) - english.EMPTY - english.TOPICS - english.DIFFERENT
+    pairs = {pair for pair in itertools.pairwise(a.said) if both.issuperset(pair) and pair[0] != pair[1]}
+    return any((after, before) in pairs for before, after in itertools.pairwise(b.said))
 
 
 def _turned_round(a: Reading, b: Reading) -> bool:

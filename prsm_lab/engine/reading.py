@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from prsm_lab.engine import english
+from prsm_lab.engine import english, phrasing, spelling, synonyms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,40 +19,38 @@ _QUOTES: Final = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', 
 _QUOTED: Final = re.compile(r"```(.+?)```|`([^`]+)`|\"([^\"]+)\"|(?<![\w])'([^']+(?:'\w[^']*)*)'(?!\w)", re.DOTALL)
 _CODE: Final = re.compile(
     r"(?<!\S)(?:[^\s]*[_(){}\[\]<>=\\|@#~^*][^\s]*|[A-Za-z]\w*(?:\.[A-Za-z]\w*){1,}(?:\(\))?|[A-Za-z]{1,2}(?:\+\+|#)"
-    r"|--?[A-Za-z][\w-]*|[a-z]+[A-Z]\w*|/[\w/.-]+|[-+*/^=](?=\s))"
+    r"|--?[A-Za-z][\w-]*|[a-z]+[A-Z]\w*[\d_]\w*|/[\w/.-]+|[-+*/^=](?=\s))"
 )
 _NUMBER: Final = r"[-+]?\d+(?:[.,:/-]\d+)*"
 _TOKEN: Final = re.compile(rf"[$€£]|(?<![\w]){_NUMBER}|(?<=\D){_NUMBER}|%|°[cf]|#?[^\W\d_]+(?:/h)?|\d+")
-_SHORT: Final = (
-    (r"\bcan't\b|\bcannot\b", "can not"), (r"\bwon't\b", "will not"), (r"n't\b", " not"),
-    (r"\b(what|who|where|when|how|why|that|it|there|here|he|she)'s\b", r"\1 is"), (r"'re\b", " are"),
-    (r"'d\b", " would"), (r"'ll\b", " will"), (r"'ve\b", " have"), (r"\bi'm\b", "i am"), (r"'s\b|s'(?=\s|$)", ""),
-    (r"\bwhats\b", "what is"),
+_SHORTENED: Final = (
+    (re.compile(r"\bcan't\b"), "can not"), (re.compile(r"\bwon't\b"), "will not"), (re.compile(r"n't\b"), " not"),
+    (re.compile(r"\b(what|who|where|when|how|why|that|it|there|here|he|she)'s\b"), r"\1 is"),
+    (re.compile(r"'re\b"), " are"), (re.compile(r"'d\b"), " would"), (re.compile(r"'ll\b"), " will"),
+    (re.compile(r"'ve\b"), " have"), (re.compile(r"\bi'm\b"), "i am"), (re.compile(r"'s\b|s'(?=\s|$)"), ""),
 )  # fmt: skip
-_SAID: Final = tuple(
-    (re.compile(pattern), said)
-    for pattern, said in (
-        (r"^(in|on|at|for|with|under|from) ([^,?.]{1,40}), ?(.+)$", r"\3 \1 \2"),
-        (r"^(?:convert|what is|what are) ([-+$€£]?\d[^?]*?) (?:to|into|in) ([^\W\d]+)$", r"how many \2 are \1"),
-        (r"^(?:how do you say|how do i say|what is) (#quoted) in ([^\W\d]+)$", r"translate \1 into \2"),
-        (r"^(?:what is|what's) the ([^\W\d]+) (?:word|translation) (?:for|of) (#quoted)$", r"translate \2 into \1"),
-        (r"^how (?:do|does|did) (.+) differ$", r"what is the difference between \1"),
-        (r"^how (?:do|does|did) (.+) differ from (.+)$", r"what is the difference between \1 and \2"),
-        (r"^why (?:do|does|did) (.+?) (?:happen|occur)$", r"why \1"),
-        (r"^is (.+) possible$", r"can \1"),
-        (r"^translate (#quoted) to ", r"translate \1 into "),
-        (r"^how much (?:do|does|did|is|are|will) (.+?) cost$", r"what is the price of \1"),
-        (r"^what (?:do|does|did|will) (.+?) cost$", r"what is the price of \1"),
-        (r"^how much (?:is|are) (?!\d)(.+)$", r"what is the price of \1"),
-        (r"^what (?:do|does) (.+?) weigh$", r"how heavy is \1"),
-    )
+_LANDS: Final = re.compile(
+    r"\b(?:U\.S\.(?:A\.)?|USA?|[Uu]nited [Ss]tates(?: of America)?|U\.K\.|UK|United Kingdom)(?!\w)"
 )
-"""Ways of asking the same, brought to one."""
+_ASIDE: Final = re.compile(r"(?<=\s)\(([A-Za-z][A-Za-z ,'-]*)\)(?=[\s.,;:?!]|$)")
+_DASH: Final = re.compile(r"(?<=[^\W\d]{2}) [-–—] (?=[^\W\d]{2})|\s*[–—]\s*")
+_DASHES: Final = frozenset("-–—")
+_CAMEL: Final = re.compile(r"\b[a-z]+[A-Z][A-Za-z]*\b")
 _ROMAN: Final = re.compile(r"(?:X{0,3})(?:IX|IV|V?I{1,3}|V|X)")
 _ENGLISH: Final = english.FUNCTION | english.DIFFERENT | english.COMMANDS
 _SYMBOL: Final = re.compile(r"[^\w\s.,;:?!'\"()$€£%°-]")
 _PAST: Final = frozenset({"was", "were", "did", "had"})
 _PRESENT: Final = frozenset({"is", "are", "do", "does", "am"})
+_WRITTEN: Final = re.compile(r"[\w']+")
+_WRAPS: Final = 4
+_POSSESSIVE: Final = re.compile(r"'s$|'$|'m$|'ve$|'d$|'ll$")
+_NO_NAMES: Final = frozenset({"", "ok", "i", "please", "thanks", "hi", "hello", "hey", "pls"})
+_NO_MEASURES: Final = frozenset({"#quoted", "#code", "#th", "#over", "#under", "#atleast", "#atmost", "#instead"})
+_LETTERS: Final = re.compile(
+    r"\b(?:spel[lt]|typo|mis-?spel|proof-?read|grammar|capitali[sz]|hyphen|syllable)"
+    r"|^(?:\w+ ){0,3}(?:fix|correct|rewrite|rephrase|paraphrase|edit|translate|improve|shorten|check)\b[^:]{0,40}:"
+)
+"""Here the letters themselves are asked about."""
 _MODALS: Final = {"can": "can", "could": "can", "may": "can", "might": "can", "should": "should"}
 
 
@@ -67,6 +65,10 @@ class Reading(NamedTuple):
     """Each with the unit that follows it, in order."""
     words: tuple[str, ...]
     """All words in their basic form, in order, empty ones too."""
+    said: tuple[str, ...]
+    """All words in the forms in which they stand, turns of phrase brought to one."""
+    letters: tuple[str, ...]
+    """Where the letters matter, all words as they were written."""
     forms: frozenset[str]
     """All words as they stand."""
     content: tuple[str, ...]
@@ -81,6 +83,8 @@ class Reading(NamedTuple):
     directed: frozenset[tuple[str, str]]
     """Words of direction, each with the next word that carries meaning."""
     symbols: tuple[str, ...]
+    small: bool
+    """Without capitals, so that names cannot be told."""
     long: bool
     english: bool
 
@@ -93,8 +97,11 @@ def read(text: str) -> Reading:
     (('5', 'kilometre'),)
     """
     plain = text.translate(_QUOTES)
+    folded = plain.casefold()
+    letters = tuple(_WRITTEN.findall(folded)) if _LETTERS.search(folded) else ()
     quoted = tuple(" ".join(next(filter(None, found)).split()) for found in _QUOTED.findall(plain))
     plain = _QUOTED.sub(" #quoted ", plain)
+    plain = _cleaned(plain)
     code = tuple(found.rstrip(".,;:?!") for found in _CODE.findall(plain) if found != "#quoted")
     plain = _CODE.sub(lambda found: found[0] if found[0] == "#quoted" else " #code ", plain)
     symbols = tuple(_SYMBOL.findall(plain.replace("#quoted", "").replace("#code", "")))
@@ -106,33 +113,71 @@ def read(text: str) -> Reading:
     numbers = _counted(words, plain)
     content, fillers = _content(words)
     return Reading(
-        quoted=quoted, code=code, names=names, numbers=numbers, words=words,
-        forms=frozenset(map(_day, forms)) | frozenset(names),
-        content=content, fillers=fillers, kind=_kind(words), tense=_tense(said), modal=_modal(said), symbols=symbols,
-        degrees=Counter(word for word in words if word in english.DIFFERENT), directed=_directions(words),
-        long=len(raw) > MOST_WORDS, english=len(raw) <= 2 or not _ENGLISH.isdisjoint(forms),
+        quoted=quoted, code=code, names=names, numbers=numbers, words=words, said=tuple(said), letters=letters,
+        forms=frozenset(map(_day, forms)) | frozenset(names), content=content, fillers=fillers, kind=_kind(words),
+        tense=_tense(said), modal=_modal(said), symbols=symbols, directed=_directions(words),
+        degrees=Counter(word for word in words if word in english.DIFFERENT),
+        small=text.casefold() == text, long=len(raw) > MOST_WORDS,
+        english=len(raw) <= 2 or not _ENGLISH.isdisjoint(forms) or not _ENGLISH.isdisjoint(folded.split()),
     )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------- reading
 
 
+def _cleaned(plain: str) -> str:
+    """Countries in one spelling; words in brackets, and after a dash, as what they are: words."""
+    plain = _LANDS.sub(lambda found: "UK" if "K" in found[0] else "USA", plain)
+    if "(" in plain:
+        plain = _ASIDE.sub(r"\1", plain)
+    return _DASH.sub(", ", plain) if not _DASHES.isdisjoint(plain) else plain
+
+
 def _folded(plain: str) -> list[str]:
-    text = " ".join(plain.casefold().split()).rstrip(" .?!")
-    for pattern, said in _SAID:
-        text = pattern.sub(said, text)
-    for shortened, whole in _SHORT:
-        text = re.sub(shortened, whole, text)
+    """The words as they stand, after wrappings are taken away and turns of phrase brought to one."""
+    text = plain.casefold()
+    if "'" in text:
+        for shortened, whole in _SHORTENED:
+            text = shortened.sub(whole, text)
+    text = " ".join(map(_written_out, text.split())).rstrip(" .?!,;:")
+    text = _unwrapped(text)
+    aside = phrasing.ASIDE.match(text)
+    if aside:
+        text = f"{_unwrapped(aside[2])} {_unwrapped(aside[1])}"
+    for sign, pattern, said in phrasing.SAID:
+        if sign in text:
+            text = pattern.sub(said, text)
     return _TOKEN.findall(text)
 
 
+def _written_out(word: str) -> str:
+    bare = word.rstrip(",;:.?!")
+    whole = spelling.SHORT.get(bare)
+    return word if whole is None else whole + word[len(bare) :]
+
+
+def _unwrapped(text: str) -> str:
+    """Take away `please`, `could you tell me`, and the like; `can you drive` stays, for it asks whether."""
+    for _ in range(_WRAPS):
+        rest = phrasing.OPENING.sub("", text)
+        if rest.rpartition(" ")[2] in phrasing.LAST:
+            rest = phrasing.CLOSING.sub("", rest)
+        if rest == text or " " not in rest:
+            break
+        text = rest
+    return text
+
+
 def _names(raw: Sequence[str]) -> tuple[str, ...]:
-    found, begins = [], True
+    found: list[str] = []
+    begins, shouted = True, not any(word.islower() for word in raw)
     for word in raw:
         bare = word.strip("\"'.,;:?!()")
-        folded = re.sub(r"'s$|'$", "", bare.casefold())
-        if not begins and bare[:1].isupper() and folded not in english.EMPTY and bare != "OK" and folded:
-            found.append(_day(folded))
+        folded = _POSSESSIVE.sub("", bare.casefold())
+        loud = len(bare) > 1 and bare.isupper() and bare.isalpha() and not shouted
+        capital = (bare[:1].isupper() and not begins) or _CAMEL.fullmatch(bare)
+        if (loud or (capital and folded not in english.EMPTY)) and folded not in _NO_NAMES:
+            found += spelling.SHORT.get(folded, _day(folded)).split()
         begins = word.endswith((".", "?", "!", ":"))
     return tuple(found)
 
@@ -142,39 +187,18 @@ def _day(name: str) -> str:
     return name.removesuffix("s") if name.endswith("days") else name
 
 
-@functools.cache
-def _by_length() -> dict[int, dict[tuple[str, ...], tuple[str, ...]]]:
-    table: dict[int, dict[tuple[str, ...], tuple[str, ...]]] = {}
-    for phrase, said in english.PHRASES.items():
-        key = tuple(phrase.split())
-        table.setdefault(len(key), {})[key] = tuple(said.split())
-    return dict(sorted(table.items(), reverse=True))
-
-
-def _unwrapped(words: list[str]) -> list[str]:
-    """Take away `please`, `could you tell me`, and the like; `can you drive` stays, for it asks whether."""
-    for opening in sorted(english.OPENINGS, key=len, reverse=True):
-        parts = opening.split()
-        rest = words[len(parts) :]
-        wish = parts[-1] != "you" or (rest and rest[0] in english.WISHES)
-        if words[: len(parts)] == parts and len(rest) > 1 and wish:
-            return _unwrapped(rest)
-    return words
-
-
-def _phrased(forms: Sequence[str]) -> list[str]:
-    words = _unwrapped(list(forms))
+def _phrased(words: Sequence[str]) -> list[str]:
     made: list[str] = []
-    at = 0
-    while at < len(words):
-        for length, table in _by_length().items():
-            said = table.get(tuple(words[at : at + length]))
-            if said is not None:
+    at, end = 0, len(words)
+    while at < end:
+        ways = phrasing.PHRASES.get((words[at], words[at + 1])) if at + 1 < end else None
+        for way, said in ways or ():
+            if words[at : at + len(way)] == way:
                 made += said
-                at += length
+                at += len(way)
                 break
         else:
-            made.append(words[at])
+            made += phrasing.SINGLE.get(words[at], (words[at],))
             at += 1
     return made
 
@@ -189,31 +213,17 @@ def _basics(words: Sequence[str]) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=8192)
 def _basic(word: str) -> str:
     """The word's basic form, and of words that say the same the first."""
-    found = english.IRREGULAR.get(word, word)
-    if found in english.SAME:
-        return english.SAME[found]
-    if found in english.EMPTY or found in english.DIFFERENT or found in english.SMALL or found[:1] == "#":
-        return found
-    stem = _stem(found)
+    if word in synonyms.SAME:
+        return synonyms.SAME[word]
+    if word in english.EMPTY or word in english.DIFFERENT or word in english.SMALL or word[:1] == "#":
+        return word
+    stem = spelling.stem(word)
     return _stems().get(stem, stem)
 
 
 @functools.cache
 def _stems() -> dict[str, str]:
-    return {_stem(word): said for word, said in english.SAME.items() if word[:1] != "#"}
-
-
-def _stem(word: str) -> str:
-    for ending, least in (("ies", 5), ("ing", 6), ("ied", 5), ("ed", 5)):
-        if word.endswith(ending) and len(word) >= least:
-            stem = word[: -len(ending)] + ("y" if ending in ("ies", "ied") else "")
-            doubled = len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] not in "ls"
-            return stem[:-1] if doubled else stem.removesuffix("e")
-    if word.endswith(("ches", "shes", "sses", "xes")):
-        return word[:-2]
-    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:
-        word = word[:-1]
-    return word.removesuffix("e") if len(word) > 4 else word
+    return {spelling.stem(word): said for word, said in synonyms.SAME.items() if word[:1] != "#"}
 
 
 def _counted(words: Sequence[str], plain: str) -> tuple[tuple[str, str], ...]:
@@ -224,6 +234,8 @@ def _counted(words: Sequence[str], plain: str) -> tuple[tuple[str, str], ...]:
             continue
         after = [one for one in words[n + 1 : n + 3] if one != "degree"][:1]
         before = words[n - 1] if n and words[n - 1] in ("dollar", "euro", "sterling") else ""
+        if words[n + 1 : n + 2] == ("#th",):
+            value += "."
         found.append((value, before or (after[0] if after and after[0] in _units() else "")))
     return tuple(found)
 
@@ -232,6 +244,12 @@ def _is_number(words: Sequence[str], n: int) -> bool:
     """Does this `one` count something?"""
     after = words[n + 1] if n + 1 < len(words) else "of"
     return after not in english.EMPTY and (n == 0 or words[n - 1] not in ("should", "can", "do", "must", "may", "the"))
+
+
+@functools.cache
+def near_words() -> frozenset[tuple[str, str]]:
+    """Pairs of basic forms that say the same where all else agrees."""
+    return frozenset((_basic(one), _basic(other)) for one, other in synonyms.NEAR)
 
 
 @functools.cache
@@ -272,13 +290,13 @@ def _kind(words: Sequence[str]) -> str:
     """What is asked for: the first word tells, or the first question word."""
     if not words:
         return ""
-    if words[0] in english.AUXILIARY:
+    if words[0] in english.AUXILIARY or words[0] in ("if", "whether"):
         return "whether"
     for word in words:
         if word in ("who", "whom", "whose", "when", "where", "why", "how"):
             return "who" if word.startswith("who") else word
-        if word in ("what", "which") or (word[:1] == "#" and word not in ("#quoted", "#code")):
-            return "what"
+        if word in ("what", "which") or (word[:1] == "#" and word not in _NO_MEASURES):
+            return "how" if "how" in words else "what"
     return ""
 
 
