@@ -28,6 +28,8 @@ MOST_LETTERS: Final = 1_000
 DOUBTS: Final = frozenset({"added name", "degree", "kind", "tense", "modal", "word", "language"})
 """What may differ between two ways of asking the same; the rest (numbers, names, negations, code …) may not."""
 _NEGATIONS: Final = frozenset({"not", "no", "never", "none", "neither", "nor", "without", "except", "unless"})
+_PREPOSITIONS: Final = frozenset({"with", "in", "on", "at", "for", "of", "by", "from"})
+_ACTS: Final = frozenset({"whether", "who", "why", "when", "where"})
 _SUPPORT: Final = frozenset({"do", "does", "did"})
 _WISHES: Final = (("write",), ("show",))
 _ANALYSES: Final = (("explain",), ("calculate",), ("mean",))
@@ -72,7 +74,7 @@ def differ(one: str, other: str) -> str | None:
         ("code", turn(a.code) == turn(b.code)), ("symbol", a.symbols == b.symbols), ("number", _numbers(a, b)),
         ("name", not _renamed(a, b)), ("added name", not (_unnamed(a, b) or _unnamed(b, a))),
         ("negation", _negations(a) == _negations(b)), ("degree", not _degrees(a, b)), ("kind", _kinds(a, b)),
-        ("tense", _tenses(a, b)), ("modal", _modals(a, b)),
+        ("tense", _tenses(a, b)), ("modal", _modals(a, b)), ("degree", not _accompanied(a, b)),
     ):  # fmt: skip
         if not same:
             return what
@@ -124,6 +126,25 @@ def _negations(a: Reading) -> Counter[str]:
 def _degrees(a: Reading, b: Reading) -> set[str]:
     words = set(a.degrees) | set(b.degrees)
     return {word for word in words if a.degrees[word] != b.degrees[word] and word not in english.LOOSE}
+
+
+def _accompanied(a: Reading, b: Reading) -> bool:
+    """Is something had here (`with a cold`) that one is in there (`in the cold`)?"""
+    one, other = _places(a), _places(b)
+    shared = one.keys() & other.keys() - english.TOPICS
+    return any("with" in (one[word], other[word]) and one[word] != other[word] for word in shared)
+
+
+def _places(one: Reading) -> dict[str, str]:
+    """The preposition before each word that has one."""
+    found: dict[str, str] = {}
+    before = ""
+    for word in one.words:
+        if word in _PREPOSITIONS:
+            before = word
+        elif before and word not in english.EMPTY:
+            found[word], before = before, ""
+    return found
 
 
 def _kinds(a: Reading, b: Reading) -> bool:
@@ -204,6 +225,8 @@ def _order(a: Reading, b: Reading) -> str | None:
     one, other = _solid(a), _solid(b)
     if one == other:
         return None
+    if a.kind == b.kind and a.kind in _ACTS and {_role(a), _role(b)} == {"i", "me"}:
+        return "order"
     words = set(a.words) & set(b.words)
     either_way = "#distance" in words or "versus" in words
     if _backwards(a, b) and not either_way:
@@ -223,6 +246,11 @@ def _order(a: Reading, b: Reading) -> str | None:
     if a.kind == b.kind == "who" and bool(_SUPPORT & set(a.words)) != bool(_SUPPORT & set(b.words)) and not passive:
         return "order"
     return None if passive or either_way or not (_reversed(line, turned) or _swapped(a, b)) else "order"
+
+
+def _role(one: Reading) -> str:
+    """Do I act, or is it done to me?"""
+    return " ".join(sorted({"i", "me"}.intersection(one.said)))
 
 
 def _backwards(a: Reading, b: Reading) -> bool:

@@ -72,7 +72,7 @@ NEAR: Final = _pairs(
     reduce lower cut; increase raise boost; improve boost; combine merge join; split divide separate
     connect link pair; install setup; uninstall remove; store keep shop; keep last; keep preserve; write draft make
     learn study; send ship mail post; help assist; start launch open; move relocate; get travel; go travel
-    fire dismiss sack; quit resign stop; hire rent employ; rent lease; allow let; copy duplicate
+    fire dismiss sack; quit resign stop; hire rent employ; allow let; copy duplicate
     understand comprehend; travel trip; trip journey; earn make; wait hold; share post; pain ache hurt
     tired exhausted fatigued; angry mad; fast quickly; healthy nutritious good; bad harmful unhealthy
     dangerous risky harmful; safe okay ok; broken damaged defective; common frequent; typical normal usual
@@ -81,17 +81,17 @@ NEAR: Final = _pairs(
     house home; apartment flat; job work profession; teacher instructor; student pupil; garden yard; lift elevator
     pavement sidewalk; petrol gas; autumn fall; exam test; cv resume; mean average; text message sms
     app application program; program software application; screen monitor display; internet web; website site page
-    spreadsheet sheet worksheet; money cash; salary wage pay; fee charge; coupon voucher; deliver shipping shipment
-    illness disease sickness; drug medicine; stomach belly tummy abdomen; pimple zit spot; country nation
+    spreadsheet sheet worksheet; money cash; salary wage pay; fee charge; coupon voucher
+    illness disease sickness; stomach belly tummy abdomen; pimple zit spot; country nation
     place location spot; street road; book novel; song track; insect bug; lawn grass; soil dirt; moon lunar
     sun solar; law legislation; amount quantity; kind type sort; way method approach; tip advice; reason cause
     example instance; part piece; rule regulation; problem trouble; result outcome; probability chance; total sum
-    dinner supper; shop supermarket; rubbish waste; dispose remove; cat feline; dog canine; tooth dental
+    dinner supper; rubbish waste; dispose remove; cat feline; dog canine; tooth dental
     heart cardiac; old elderly; take bring; ask request; request order; need want; see view; view show; open view
     say tell; speak talk; throw toss; fall drop; hurt injure; injure harm; grow cultivate; employee worker
     employer company; company firm business; area region; sad unhappy; happy glad; iterate loop; loop traverse
-    count tally; sort order; argument parameter; read load import; load open; run execute; execute launch
-    element item; exist present; print show; line row; row record; record registration; undo revert; print output
+    count tally; sort order; argument parameter; read load; load open; run execute; execute launch
+    element item; exist present; print show; line row; row record; print output
     clear empty; wipe erase; wipe clean; heat warm; chill cool; mix blend; defrost thaw; remedy treat
     relieve ease soothe; alleviate relieve; ease reduce; trousers pants; sneakers trainers; candy sweets
     """
