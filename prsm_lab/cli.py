@@ -80,6 +80,8 @@ def _serving(commands: Any) -> None:
     serve.add_argument("--expose", action="store_true", help="allow an address that the network can reach")
     serve.add_argument("--allow-host", action="append", default=[], help="more values of Host, e.g. behind a proxy")
     serve.add_argument("--cors", action="append", default=[], help="site whose pages may ask")
+    serve.add_argument("--router", metavar="FILE", action="append", default=[], help="a saved router that may be asked")
+    serve.add_argument("--share-cache", action="store_true", help="an answer to one key may serve others too")
     serve.add_argument("--root-path", default="", help="prefix under which a proxy shows the server")
     serve.add_argument("--certfile")
     serve.add_argument("--keyfile")

@@ -651,6 +651,33 @@ def test_a_share_servers_cache_is_its_owners(client):
             lab.cache.stats(client=ana)
 
 
+SPAIN = "What is the capital of Spain?"
+
+
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"])
+def test_a_server_that_says_so_serves_one_keys_answers_to_others(place, request):
+    """Exact and by meaning, by the key's own bill; the owner's own answers stay the owner's."""
+    ledger = ":memory:" if place == "sqlite" else request.getfixturevalue("database")
+    with (
+        lab.Client(mock_mode=True, ledger=ledger) as owner,
+        lab.serve(owner, share_cache=True) as share,
+        lab.Client(share.new_key("ana", tier="Enterprise"), share.url) as ana,
+        lab.Client(share.new_key("bo", tier="Enterprise"), share.url) as bo,
+    ):
+        ask(owner, SPAIN)
+        first = ask(ana, MOONS)
+        exact, near = ask(bo, MOONS), ask(bo, MOONS_TOO)
+
+        assert (exact.cached, exact.cost.amount, exact.similar) == (True, 0.0, None)
+        assert (near.cached, near.similar.id) == (True, first.id)
+        assert not ask(bo, SPAIN).cached
+        assert not ask(owner, SATURN).cached
+        assert not ask(owner, MOONS_TOO).cached
+        assert not bo.inference.create(MODEL, MOONS, cache_config=False).cached
+        with pytest.raises(errors.NotFoundError):
+            bo.inference.get(first.id)
+
+
 def test_in_postgresql_it_is_the_same(database, tmp_path):
     """Two servers of one database share it."""
     with lab.Client(mock_mode=True, ledger=database) as one, lab.Client(mock_mode=True, ledger=database) as two:

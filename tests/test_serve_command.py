@@ -15,7 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from calls import ASK, Caller
 
+import prsm_lab as lab
 from prsm_lab import emulator
+from prsm_lab.engine.routers import Rule
+from prsm_lab.frames.router import Report
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -130,3 +133,33 @@ def test_workers_share_keys_limits_credits_and_answers(command):
 def test_an_address_of_the_network_needs_a_word(command):
     """In the terminal too."""
     assert "expose=True" in command("serve", "--host", "0.0.0.0", "--port", "0")
+
+
+def test_a_saved_router_is_asked_like_a_model_by_every_worker(command, tmp_path):
+    """By any client in any language; the list of models names it, for keys that may ask both of its models."""
+    rule = Rule(kind="cascade", cheap="gpt-4o-mini", strong="gpt-4.1", signal="length", threshold=None)
+    made = lab.Router(rule, Report(
+        asked=0.95, confidence=0.9, rows=0, left_out=0, calibrated=0, held_out=0, needed=50, share=0.0, cheap=0.8,
+        strong=0.9, kept=(1, 1, 1), saved=(0.4, 0.3, 0.5), curve={},
+    ))  # fmt: skip
+    made.save(tmp_path / "router.json")
+    key = command("keys", "new", "ana", "--tier", "Enterprise")
+    narrow = command("keys", "new", "bo", "--models", "gpt-4o-mini")
+    serving = command(
+        "serve", "--port", "0", "--workers", "2", "--router", str(tmp_path / "router.json"), "--share-cache", wait=False
+    )
+    url = address(serving)
+    caller = Caller(url, key)
+    answering(caller)
+
+    asked = [caller.post("/v1/inference", {"model": str(made), "messages": ASK["messages"]}).json for _ in range(4)]
+    listed = [[card["id"] for card in Caller(url, one).get("/v1/models").json["data"]] for one in (key, narrow)]
+
+    assert {one["model"] for one in asked} == {"gpt-4.1"}
+    assert [str(made) in ids for ids in listed] == [True, False]
+    assert caller.get(f"/v1/models/{made}").json["owned_by"] == "router"
+
+
+def test_a_router_that_is_not_there_is_said_before_anything_is_served(command):
+    """As any wrong option."""
+    assert "Router.save(path) writes one" in command("serve", "--port", "0", "--router", "nowhere.json")

@@ -151,7 +151,7 @@ class Caches:
         """Return an earlier answer to the very question."""
         if request.cache is None or not request.cache.enabled:
             return None
-        return self._ledger.find([key], since=_since(request.cache, now), person=request.person).get(key)
+        return self._ledger.find([key], since=_since(request.cache, now), person=request.answerer).get(key)
 
     async def earlier(
         self, request: Request, targets: Sequence[Target], key: bytes, id: str, created: float
@@ -213,7 +213,7 @@ class Caches:
         spent = (time.perf_counter() - began) * 1000
         found: list[tuple[Hit, Inference]] = []
         for similarity, one, asked in self._there(shelf, near):
-            source = self.book.answer(one, person=request.person, since=_since(policy, created))
+            source = self.book.answer(one, person=request.answerer, since=_since(policy, created))
             if source is None:
                 continue
             differs = likeness.differ(scopes.text, asked)

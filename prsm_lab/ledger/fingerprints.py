@@ -123,7 +123,7 @@ def scopes(request: Request, origins: Sequence[str], namespace: str) -> Scopes |
         return None
     rest = [*request.messages]
     rest[turns[-1]] = {**rest[turns[-1]], "content": None}
-    asked = (VERSION, rest, _options(request.options), request.sample, request.person, namespace)
+    asked = (VERSION, rest, _options(request.options), request.sample, request.answerer, namespace)
     near = sorted({_here(place) for place in origins})
     return Scopes(
         text,

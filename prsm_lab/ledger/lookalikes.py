@@ -22,7 +22,7 @@ _ASKED: Final = "SELECT inference_id, asked FROM lookalike WHERE inference_id IN
 _ANSWER: Final = """
 SELECT answer, digest, created FROM inference
 WHERE id = :id AND status = 'completed' AND source_id IS NULL
-  AND (person = :person OR (person IS NULL AND CAST(:person AS TEXT) IS NULL))
+  AND (person = :person OR (person IS NULL AND CAST(:person AS TEXT) IS NULL) OR (:person = '*' AND person IS NOT NULL))
 """
 _REFUSE: Final = "INSERT INTO cache_refused (inference_id, created) VALUES (?, ?) ON CONFLICT (inference_id) DO NOTHING"
 _REPORT: Final = "UPDATE lookalike_hit SET reported = ? WHERE inference_id = ?"
@@ -125,7 +125,7 @@ class Lookalikes:
 
         Args:
             id: The inference's.
-            person: Whose it must be; None: the owner's.
+            person: Whose it must be; None: the owner's; `EVERYBODY`: any key's.
             since: It must have been asked at this Unix time or later.
         """
         row = self._ledger.connection.execute(_ANSWER, {"id": id, "person": person}).fetchone()

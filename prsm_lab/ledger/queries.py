@@ -69,7 +69,7 @@ SELECT question, answer, digest FROM inference
 WHERE question IN ({listed}) AND status = 'completed' AND source_id IS NULL
   AND (CAST(:scope AS TEXT) IS NULL OR scope = :scope)
   AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR created >= :since)
-  AND (person = :person OR (person IS NULL AND CAST(:person AS TEXT) IS NULL))
+  AND (person = :person OR (person IS NULL AND CAST(:person AS TEXT) IS NULL) OR (:person = '*' AND person IS NOT NULL))
   AND (CAST(:scope AS TEXT) IS NOT NULL
        OR NOT EXISTS (SELECT 1 FROM cache_refused WHERE cache_refused.inference_id = inference.id))
 ORDER BY created

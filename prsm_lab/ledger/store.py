@@ -211,7 +211,7 @@ class Ledger:
             fingerprints: The questions.
             scope: Only answers that runs of this scope paid for; None: any.
             since: Only answers asked at or after this Unix time.
-            person: Whose answers; None: the owner's own.
+            person: Whose answers; None: the owner's own; `EVERYBODY`: any key's.
             whole: Leave out answers that were cut at a length limit or withheld by a filter: a cache never
                 serves them, while a resumed run takes them as they are.
         """

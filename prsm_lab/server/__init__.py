@@ -31,7 +31,7 @@ _serving: Final[weakref.WeakKeyDictionary[Client, Share]] = weakref.WeakKeyDicti
 """Which client is served by whom, so that a cell that is run again finds its server."""
 
 
-def serve(
+def serve(  # noqa: PLR0913 -- one for each setting of a server
     client: Client | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -45,6 +45,7 @@ def serve(
     most_bytes: int = 16 * 2**20,
     limits: str | None = None,
     most_model_bytes: int = 16 * 2**30,
+    share_cache: bool = False,
 ) -> Share:
     """Share a client over HTTP, with its providers, ledger and preferences, and return at once.
 
@@ -65,6 +66,8 @@ def serve(
         expose: Bind another address than this machine's own.
         most_bytes: Cap of a request's body.
         most_model_bytes: Cap of a model that an admin uploads, and of what it unpacks to.
+        share_cache: Serve an answer that one key got to others that ask for a cache (`cache_config`), who then see what
+            it matched. Never the answers of this client itself. Without it nobody gets another's.
         limits: A Redis URL for the rate limits (`redis://…`, extra `server`); default `PRSM_LIMITS`, then the ledger.
 
     Raises:
@@ -99,7 +102,7 @@ def serve(
     except BaseException:
         listener.close()
         raise
-    terms = Terms(names, cors, prefix, certfile, keyfile, most_bytes, place, most_model_bytes)
+    terms = Terms(names, cors, prefix, certfile, keyfile, most_bytes, place, most_model_bytes, share_cache)
     return start(shared, listener, terms)
 
 
@@ -128,6 +131,8 @@ class Terms(NamedTuple):
     limits: Secret | None = None
     """URL of the Redis that keeps the rate limits; None: the ledger does."""
     most_model_bytes: int = 16 * 2**30
+    share_cache: bool = False
+    """An answer to one key may serve another from the cache."""
 
 
 async def _made(client: Client, listener: socket.socket, terms: Terms) -> Share:
@@ -166,6 +171,7 @@ def build(client: Client, terms: Terms) -> House:
         preferences=client.preferences, timeout=client.timeout, hosts=terms.hosts,
         origins=frozenset(origin.lower().rstrip("/") for origin in terms.cors), root_path=terms.root_path,
         most_bytes=terms.most_bytes, reach=client.reach, most_model_bytes=terms.most_model_bytes,
+        share_cache=terms.share_cache,
     )  # fmt: skip
 
 

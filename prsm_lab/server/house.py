@@ -35,6 +35,8 @@ class House:
     """How the client's providers are reached, where they can be changed."""
     most_model_bytes: int = 16 * 2**30
     """Of a model that is uploaded."""
+    share_cache: bool = False
+    """An answer to one key may serve another from the cache."""
     registered: dict[str, Any] = field(default_factory=dict)
     """Servers that were registered by their address, with what they offer."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)

@@ -71,6 +71,7 @@ def question(house: House, key: Key, body: Mapping[str, Any], *, id: str, extras
         id=id,
         options=options,
         person=key.person,
+        shared=house.share_cache,
         routing=msgspec.structs.replace(request.routing, only=key.models),
         timeout=min(request.timeout or LONGEST_SECONDS, LONGEST_SECONDS),
         sample=_sample(more.get("sample", 0)),

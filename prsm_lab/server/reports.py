@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from prsm_lab import ask, catalog, checks
+from prsm_lab.engine import routers
 from prsm_lab.engine.timeframe import GROUPS, groups, span
 from prsm_lab.errors import InvalidRequestError
 from prsm_lab.server import hosting, reading, replies
@@ -128,7 +129,8 @@ async def models(visit: Visit) -> Response:
     found = [model for model in await visit.house.engine.models() if only is None or model.name in only]
     if visit.whole:
         return replies.document({"models": found})
-    return replies.document({"object": "list", "data": [_card(model) for model in found]})
+    names = [name for name in routers.known_here() if _may_route(visit, name)]
+    return replies.document({"object": "list", "data": [*map(_card, found), *map(_router, names)]})
 
 
 async def model(visit: Visit) -> Response:
@@ -138,12 +140,24 @@ async def model(visit: Visit) -> Response:
     own = None if visit.whole else hosting.known(visit, id)
     if own is not None:
         return replies.document(own)
+    if not visit.whole and id in routers.known_here() and _may_route(visit, id):
+        return replies.document(_router(id))
     known = catalog.described(catalog.find(id))
     return replies.document(known if visit.whole else _card(known))
 
 
 def _card(model: Model) -> JSON:
     return {"id": model.name, "object": "model", "created": MODELS_SINCE, "owned_by": model.provider}
+
+
+def _router(name: str) -> JSON:
+    return {"id": name, "object": "model", "created": MODELS_SINCE, "owned_by": "router"}
+
+
+def _may_route(visit: Visit, name: str) -> bool:
+    """May this key ask both models of a router?"""
+    known, only = routers.of(name), visit.key.models
+    return known is not None and (only is None or {known.rule.cheap, known.rule.strong} <= set(only))
 
 
 # ------------------------------------------------------------------------------------------------------ keys

@@ -14,8 +14,10 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from prsm_lab.errors import NotFoundError
 from prsm_lab.server import Terms, binding, keys, start
 from prsm_lab.settings import limits_address
 
@@ -32,6 +34,8 @@ RESTART_SECONDS: Final = 1.0
 
 def serve(given: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
+    for file in given.router:
+        _routes(file)
     if given.fd is not None:
         return _work(given, socket.socket(fileno=given.fd))
     binding.check(given.host, expose=given.expose, secure=given.certfile is not None)
@@ -43,6 +47,15 @@ def serve(given: argparse.Namespace) -> int:
     return _work(given, listener, first=True)
 
 
+def _routes(file: str) -> None:
+    """Let questions name a router that was saved."""
+    from prsm_lab.frames.router import load_router
+
+    if not Path(file).is_file():
+        raise NotFoundError(f"No file {file!r}: Router.save(path) writes one.", details={"parameter": "router"})
+    load_router(file)
+
+
 def _work(given: argparse.Namespace, listener: socket.socket, *, first: bool = False) -> int:
     """One process: the default client's engine behind the socket."""
     from prsm_lab.client import Client
@@ -50,7 +63,7 @@ def _work(given: argparse.Namespace, listener: socket.socket, *, first: bool = F
     ended = _signalled()
     terms = Terms(
         binding.names(listener, given.allow_host), given.cors, given.root_path, given.certfile, given.keyfile,
-        limits=limits_address(given.limits),
+        limits=limits_address(given.limits), share_cache=given.share_cache,
     )  # fmt: skip
     with Client(ledger=given.ledger) as client:
         share = start(client, listener, terms)
@@ -106,7 +119,8 @@ def _options(given: argparse.Namespace) -> list[str]:
     for name in ("certfile", "keyfile"):
         if getattr(given, name) is not None:
             options += [f"--{name}", str(getattr(given, name))]
-    for name, values in (("--allow-host", given.allow_host), ("--cors", given.cors)):
+    options += ["--share-cache"] if given.share_cache else []
+    for name, values in (("--allow-host", given.allow_host), ("--cors", given.cors), ("--router", given.router)):
         for value in values:
             options += [name, value]
     return options

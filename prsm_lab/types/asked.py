@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from prsm_lab.types.base import JSON, Message, Value
 
@@ -74,6 +74,10 @@ class Routing(Value, frozen=True, kw_only=True):
     """Most tokens a minute, prompt and answer together."""
 
 
+EVERYBODY: Final = "*"
+"""In the place of a person: whoever has a key, but not the ledger's owner. No person is called so."""
+
+
 class CachePolicy(Value, frozen=True, kw_only=True):
     """May an earlier answer to the same question serve?"""
 
@@ -118,9 +122,16 @@ class Request(Value, frozen=True, kw_only=True):
     """The inference's id where the asker must know it beforehand; None: the engine makes one."""
     person: str | None = None
     """Whose key asks a share server: answers of one person never serve another. None: the ledger's owner."""
+    shared: bool = False
+    """Answers to anybody's key may serve from a cache: the server's owner said so."""
     scope: str | None = None
     """Whose answers a run may reuse as its own: the run's name, `""` for all unnamed runs; None for single
     questions, whose answers only a cache serves again."""
+
+    @property
+    def answerer(self) -> str | None:
+        """To whom an answer must have been given that a cache may serve; None: to the ledger's owner."""
+        return EVERYBODY if self.shared and self.person is not None else self.person
 
 
 class Capabilities(Value, frozen=True, kw_only=True):
