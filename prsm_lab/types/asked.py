@@ -131,7 +131,7 @@ class Request(Value, frozen=True, kw_only=True):
     @property
     def answerer(self) -> str | None:
         """To whom an answer must have been given that a cache may serve; None: to the ledger's owner."""
-        return EVERYBODY if self.shared and self.person is not None else self.person
+        return EVERYBODY if self.shared else self.person
 
 
 class Capabilities(Value, frozen=True, kw_only=True):
