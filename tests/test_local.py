@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import zipfile
@@ -119,11 +120,52 @@ def test_a_real_model_answers_like_any_other(real):
 
     assert one.content == two.content == live
     assert one.content.strip()
-    assert one.served_model
+    assert one.served_model == "SmolLM2-135M-Instruct.gguf", "not its path on this machine"
     assert one.cost.amount == 0.0
     assert 0 < one.usage.completion_tokens <= 12
     assert rows["response"].notna().all()
     assert rows["provider"].tolist() == ["local", "local"]
+
+
+@pytest.fixture
+def server(real):
+    """A real llama.cpp server, as `llama-server` is: the address under which it speaks Chat Completions."""
+    import xllamacpp
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(local.fetch(NAME))
+    parameters.model_alias = {"smol"}
+    parameters.n_ctx, parameters.n_parallel, parameters.cpuparams.n_threads = 2048, 2, 2
+    parameters.verbosity = -1
+    running = xllamacpp.Server(parameters)
+    yield f"{running.listening_address}/v1"
+    lab.disconnect("llamacpp")
+
+
+@pytest.mark.timeout(180)
+def test_a_real_server_is_connected_by_one_line(real, server):
+    """Its list, its window, what it takes; then it is asked, streamed from, and refuses what is too long."""
+    there = lab.connect("llama.cpp", server, probe="ask")
+    (model,) = there.models
+    ask = {"max_tokens": 8, "temperature": 0, "seed": 1, "timeout": 60}
+    with lab.Client(ledger=":memory:") as client:
+        one = client.inference.create(model.name, "What is the capital of France?", **ask)
+        with client.inference.stream(model.name, "What is the capital of France?", **ask) as stream:
+            live = "".join(piece.content for piece in stream)
+        shaped = client.inference.create(
+            model.name, "Name a city.", temperature=0, max_tokens=60, timeout=60,
+            schema={"type": "object", "properties": {"city": {"type": "string", "maxLength": 12}}, "required": ["city"],
+                    "additionalProperties": False},
+        )  # fmt: skip
+        with pytest.raises(errors.InvalidRequestError, match="context size"):
+            client.inference.create(model.name, "much " * 3000, **ask)
+
+    assert (model.name, model.capabilities.context, model.price.input) == ("llamacpp/smol", 1024, 0.0)
+    assert "smol was asked three times: it counts tokens" in there.notes
+    assert (one.content, one.served_model) == (live, "smol")
+    assert 0 < one.usage.completion_tokens <= 8
+    assert one.cost.amount == 0.0
+    assert set(json.loads(shaped.content)) == {"city"}
 
 
 @pytest.mark.timeout(180)

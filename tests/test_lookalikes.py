@@ -138,7 +138,7 @@ TRAPS = [
     ("verb", "How do I push a branch in git?", "How do I pull a branch in git?"),
     ("verb", "How long can I keep chicken in the fridge?", "How long can I keep chicken in the freezer?"),
 ]
-"""What a rule of English, taken too far, would let through: written before the rules."""
+"""What a rule of English, taken too far, would let through."""
 
 SAID_OTHERWISE = [
     ("please tell me, why is the sky blue", "Why is the sky blue?"),

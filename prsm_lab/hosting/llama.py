@@ -35,6 +35,7 @@ def serve(path: Path, *, threads: int, context: int, rows: int) -> Any:
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)
+    parameters.model_alias = {path.name}  # else its answers name the path, which is nobody's business
     parameters.n_ctx = context * rows
     parameters.n_parallel = rows
     parameters.cpuparams.n_threads = threads

@@ -90,6 +90,7 @@ class Llama:
 
         parameters = xllamacpp.CommonParams()
         parameters.model.path = said["path"]
+        parameters.model_alias = {said["name"]}
         parameters.n_ctx = said["context"] * said["rows"]
         parameters.n_parallel = said["rows"]
         parameters.cpuparams.n_threads = said["threads"]
