@@ -1,7 +1,7 @@
 """Small bundled datasets, for trying things out; each has a card that says what it is and how it was made.
 
 >>> names()
-['arithmetic', 'capitals', 'extraction', 'hops', 'lookalikes', 'needles', 'sentiment']
+['arithmetic', 'capitals', 'extraction', 'hops', 'lookalikes', 'lookalikes_others', 'needles', 'sentiment']
 >>> load("capitals").columns.tolist()
 ['id', 'question', 'answer', 'continent']
 """

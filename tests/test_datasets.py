@@ -111,6 +111,20 @@ def test_pairs_mean_the_same_or_are_traps_and_a_third_is_kept_back():
     assert all(kind in card for kind in set(pairs["kind"]) - {"paraphrase"})
 
 
+def test_other_peoples_pairs_are_of_the_same_form():
+    """And none stands twice."""
+    pairs = lab.datasets.load("lookalikes_others")
+    asked = {frozenset(pair) for pair in zip(pairs["question"], pairs["other"], strict=True)}
+
+    assert list(pairs.columns) == ["id", "question", "other", "same", "kind", "author", "split"]
+    assert ((pairs["kind"] == "paraphrase") == pairs["same"]).all()
+    assert len(asked) == len(pairs) == 617
+    assert pairs.groupby("author")["same"].agg(["sum", "size"]).values.tolist() == [[160, 320], [150, 297]]
+    card = lab.datasets.card("lookalikes_others")
+    assert "617 pairs of questions: 310 that mean the same, 307" in card
+    assert all(kind in card for kind in set(pairs["kind"]) - {"paraphrase"})
+
+
 def test_a_needle_is_in_its_document_once_and_where_it_is_said():
     """And the documents are as long as the card says."""
     for row in lab.datasets.load("needles").itertuples():

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from prsm_lab.types import CachePolicy, Target
 
 MEASURED: Final = {"minilm": 0.80}
-"""Least cosine by embedder, with the gate, as tests/test_lookalikes.py measures it on `lookalikes`."""
+"""Least cosine by embedder, with the gate, as tests/test_lookalikes.py measures it on four sets of pairs."""
 MOST_NEAR: Final = 5
 """So many of the nearest are looked at, the nearest first."""
 PASSED, DOUBTED, APART = range(3)

@@ -118,8 +118,8 @@ def kept_ends(given: Array, strong: Array, *, confidence: float) -> tuple[float,
 
     The ratios that a two-sided test does not reject: at each it bets, as in `keeping`, that given - ratio · strong is
     above nought, and that it is below (each side at half the error). It holds at any number of rows, where a bootstrap
-    of rows that hardly ever differ does not: with 3 losses expected among 50 rows it covers the truth in half of the
-    cases. The low end is at most 1, as the stakes of that side are.
+    of rows that hardly ever differ does not: where 3 of 100 answers lose, it covers the truth in half of the draws of
+    25 rows. The low end is at most 1, as the stakes of that side are.
 
     Args:
         given: Shape (n,).
@@ -128,7 +128,7 @@ def kept_ends(given: Array, strong: Array, *, confidence: float) -> tuple[float,
 
     >>> low, high = kept_ends(np.ones(400), np.ones(400), confidence=0.95)
     >>> round(low, 3), round(high, 3)
-    (0.99, 1.01)
+    (0.988, 1.012)
     """
     level = (1 + confidence) / 2
     stakes, needed = _stakes(len(given), 1.0, level), -math.log(1 - level)

@@ -79,7 +79,7 @@ def kept(rows: Rows, threshold: float, *, confidence: float = 0.95) -> Interval:
 
     >>> made = kept(Rows(*[np.ones(90)] * 5), 0.5)
     >>> round(made.mean, 3), round(made.low, 3), round(made.high, 3)
-    (1.0, 0.955, 1.043)
+    (1.0, 0.954, 1.046)
     """
     if np.isinf(threshold) and threshold > 0:
         return Interval(1.0, 1.0, 1.0)
