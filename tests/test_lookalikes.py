@@ -16,6 +16,7 @@ from prsm_lab.engine.caches import MEASURED
 from prsm_lab.engine.likeness import MOST_LETTERS, differ
 from prsm_lab.engine.reading import MOST_WORDS
 
+pytestmark = pytest.mark.timeout(240)  # three thousand questions are embedded
 SENTENCES = st.lists(
     st.sampled_from(
         ["what", "is", "the", "capital", "of", "France", "not", "3", "km", "from", "Paris", "to", "Rome", "'a", "b'", "`x`", "before", "after", "who", "wrote", "it", "don't", "?", ",", ".", "😀", "²", "١", "ß"]
@@ -262,8 +263,8 @@ SAID_OTHERWISE = [
 ]
 
 
-PARTS = ["own, seen", "own, unseen", "others, b", "others, c"]
-"""The gate's author's pairs, of which a third was kept back; and those of two authors who knew neither gate nor pairs."""
+PARTS = ["own, seen", "own, unseen", "others, b", "others, c", "others, d", "others, e"]
+"""The gate's author's pairs, of which a third was kept back; and those of four authors who knew neither gate nor pairs."""
 
 
 @pytest.fixture(scope="module")
@@ -393,6 +394,9 @@ def test_similarity_alone_serves_more_wrong_answers_than_right_ones(report):
     ("word", "How do I boil an egg?", "How do I poach an egg?"),
     ("word", "Which city borders it?", "Which country borders it?"),
     ("order", "Can my neighbour report me?", "Can I report my neighbour?"),
+    ("order", "How can my boss report me?", "How can I report my boss?"),
+    ("order", "She muted me, can I see her posts?", "I muted her, can she see my posts?"),
+    ("degree", "What do you eat soup with?", "What do you eat with soup?"),
     ("order", "Why did they charge me?", "Why did I charge them?"),
     ("degree", "Is it safe to drive with snow?", "Is it safe to drive in snow?"),
     ("word", "Has the parcel shipped?", "Has the parcel been delivered?"),

@@ -29,7 +29,11 @@ DOUBTS: Final = frozenset({"added name", "degree", "kind", "tense", "modal", "wo
 """What may differ between two ways of asking the same; the rest (numbers, names, negations, code …) may not."""
 _NEGATIONS: Final = frozenset({"not", "no", "never", "none", "neither", "nor", "without", "except", "unless"})
 _PREPOSITIONS: Final = frozenset({"with", "in", "on", "at", "for", "of", "by", "from"})
-_ACTS: Final = frozenset({"whether", "who", "why", "when", "where"})
+_PERSONS: Final = {
+    form: forms[0]
+    for forms in (("i", "me"), ("we", "us"), ("he", "him", "his"), ("she", "her", "hers"), ("they", "them"))
+    for form in forms
+}
 _SUPPORT: Final = frozenset({"do", "does", "did"})
 _WISHES: Final = (("write",), ("show",))
 _ANALYSES: Final = (("explain",), ("calculate",), ("mean",))
@@ -130,9 +134,16 @@ def _degrees(a: Reading, b: Reading) -> set[str]:
 
 def _accompanied(a: Reading, b: Reading) -> bool:
     """Is something had here (`with a cold`) that one is in there (`in the cold`)?"""
+    if _left_over(a) != _left_over(b) and "with" in (*a.words, *b.words):
+        return True
     one, other = _places(a), _places(b)
     shared = one.keys() & other.keys() - english.TOPICS
     return any("with" in (one[word], other[word]) and one[word] != other[word] for word in shared)
+
+
+def _left_over(one: Reading) -> str:
+    """The preposition at the end, whose word stands elsewhere: what is it served in?"""
+    return one.words[-1] if one.words and one.words[-1] in _PREPOSITIONS else ""
 
 
 def _places(one: Reading) -> dict[str, str]:
@@ -225,7 +236,7 @@ def _order(a: Reading, b: Reading) -> str | None:
     one, other = _solid(a), _solid(b)
     if one == other:
         return None
-    if a.kind == b.kind and a.kind in _ACTS and {_role(a), _role(b)} == {"i", "me"}:
+    if _parts(a) != _parts(b):
         return "order"
     words = set(a.words) & set(b.words)
     either_way = "#distance" in words or "versus" in words
@@ -248,9 +259,13 @@ def _order(a: Reading, b: Reading) -> str | None:
     return None if passive or either_way or not (_reversed(line, turned) or _swapped(a, b)) else "order"
 
 
-def _role(one: Reading) -> str:
-    """Do I act, or is it done to me?"""
-    return " ".join(sorted({"i", "me"}.intersection(one.said)))
+def _parts(one: Reading) -> list[str]:
+    """Who acts on whom, as pronouns tell: I, or it is done to me; of several persons, who comes first."""
+    if not one.kind:  # a wish: give me, show me
+        return []
+    persons = [_PERSONS[word] for word in one.said if word in _PERSONS]
+    turns = [person for person, _ in itertools.groupby(persons)]
+    return turns if len(turns) > 1 else [word for word in ("me", "us") if word in one.said]
 
 
 def _backwards(a: Reading, b: Reading) -> bool:
