@@ -85,7 +85,8 @@ def test_a_key_is_typed_tested_used_and_found_nowhere(book, emu, state):
     assert field.input_value() == ""
     anthropic.get_by_text("key set").wait_for()
     saved = time.perf_counter() - began
-    page.keyboard.press("Enter")  # the place is on Test
+    page.wait_for_function("document.activeElement.textContent.trim().startsWith('Test')")  # the place is on Test
+    page.keyboard.press("Enter")
     anthropic.locator(".result.bad").wait_for()
     book.picture("providers-refused")
     assert "authentication: anthropic answered HTTP 401" in anthropic.inner_text()
