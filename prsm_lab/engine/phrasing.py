@@ -88,7 +88,7 @@ ASIDE: Final = re.compile(
 )
 """What is told before the question."""
 
-_TODO: Final = (
+_ADVICE: Final = (
     r"(?:(?:what (?:should|can|do|must|could) i (?:have to |need to )?do|what to do)"
     r"(?: now| next| about (?:it|this|that))?|what now)"
 )
@@ -115,8 +115,8 @@ SAID: Final = tuple(
             ),
             r"how do i \1",
         ),
-        ("what ", rf"^(.+?)[,.;!?]* {_TODO}$", r"#todo \1"),
-        ("what ", rf"^{_TODO} (?!to\b)(?:if |when |about |with |for |in case )?(.+)$", r"#todo \1"),
+        ("what ", rf"^(.+?)[,.;!?]* {_ADVICE}$", r"#advice \1"),
+        ("what ", rf"^{_ADVICE} (?!to\b)(?:if |when |about |with |for |in case )?(.+)$", r"#advice \1"),
         (
             " ",
             r"^(?:convert |what is |what are |how much is )?([-+$€£]?\d[^?]*?) (?:to|into|in|as) ([^\W\d]+)$",
